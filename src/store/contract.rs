@@ -1,0 +1,156 @@
+//! The store contract.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::change::{Admission, Change, Purge, Use};
+use super::error::StoreError;
+use super::facts::Facts;
+use super::filter::{Filter, PageRequest};
+use crate::clock::Timestamp;
+use crate::scope::ScopeCatalog;
+use crate::token::{Record, Revocation, TokenId};
+
+/// Where tokens live.
+///
+/// # Contract
+/// - Every method is one atomic step: a concurrent caller sees the state before or after it,
+///   never between. A dropped future leaves the state before or after, never between.
+/// - A step that returned `Ok` is durable and seen by every later call.
+/// - Time is always an argument; a store never reads a clock.
+/// - Absence is `Ok(None)` or an empty list. An error means "unknown", never "denied".
+/// - A revocation is never undone, and no later step changes a revoked record.
+/// - Ids are compared byte by byte.
+#[async_trait]
+pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
+    /// Stores a new record.
+    ///
+    /// Checked in this order, in the same atomic step as the insert: the idempotency key is new
+    /// within tenant and owner; the id is new; the name is free, if that is asked for; the owner
+    /// holds fewer live tokens of the kind than the quota.
+    ///
+    /// # Errors
+    /// [`Conflict::Replayed`](super::Conflict::Replayed), `IdTaken`, `NameTaken` or `QuotaFull`,
+    /// and then nothing is stored.
+    async fn insert(&self, record: &Record, admission: &Admission) -> Result<(), StoreError>;
+
+    /// The record with this id.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be told whether there is one, or the row is corrupt.
+    async fn find(&self, id: &TokenId) -> Result<Option<Record>, StoreError>;
+
+    /// One page of the records that a filter admits at `now`, sorted.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the page cannot be read whole.
+    async fn list(
+        &self,
+        filter: &Filter,
+        page: &PageRequest,
+        now: Timestamp,
+    ) -> Result<Vec<Record>, StoreError>;
+
+    /// Changes named columns of a record, if its version is still the expected one, and counts the
+    /// version up. Returns the record afterwards; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`Conflict::Revoked`](super::Conflict::Revoked), `Stale` or `NameTaken`, in this order,
+    /// and then nothing is changed.
+    async fn update(
+        &self,
+        id: &TokenId,
+        expected_version: u64,
+        change: &Change,
+        now: Timestamp,
+    ) -> Result<Option<Record>, StoreError>;
+
+    /// Revokes every record that a filter admits at the mark's instant and that is not yet
+    /// revoked, counts their versions up, and returns their ids in any order.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it is unknown whether all of them are revoked.
+    async fn revoke(&self, filter: &Filter, mark: &Revocation) -> Result<Vec<TokenId>, StoreError>;
+
+    /// Notes uses. Forward only: an older use never replaces a newer one. Unknown and revoked
+    /// tokens are passed over. Versions stay as they are.
+    ///
+    /// # Errors
+    /// [`StoreError`] if some may not be noted; noting them again is harmless.
+    async fn touch(&self, uses: &[Use]) -> Result<(), StoreError>;
+
+    /// Removes records that ended longer ago than they are kept, and returns how many. A record
+    /// is kept as long as one that was made from it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it is unknown whether they were removed.
+    async fn purge(&self, purge: &Purge) -> Result<u64, StoreError>;
+
+    /// The facts of a record, if they can be told at once without waiting. `None` means "ask
+    /// [`find`](Self::find)", not "there is none".
+    ///
+    /// A change is seen here before the step that makes it returns.
+    fn resident(&self, id: &TokenId) -> Option<Facts> {
+        let _ = id;
+        None
+    }
+
+    /// Tells the store by which catalog to resolve the scopes of resident facts. The engine calls
+    /// it once, when it is built.
+    fn attach(&self, catalog: &ScopeCatalog) {
+        let _ = catalog;
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
+    async fn insert(&self, record: &Record, admission: &Admission) -> Result<(), StoreError> {
+        (**self).insert(record, admission).await
+    }
+
+    async fn find(&self, id: &TokenId) -> Result<Option<Record>, StoreError> {
+        (**self).find(id).await
+    }
+
+    async fn list(
+        &self,
+        filter: &Filter,
+        page: &PageRequest,
+        now: Timestamp,
+    ) -> Result<Vec<Record>, StoreError> {
+        (**self).list(filter, page, now).await
+    }
+
+    async fn update(
+        &self,
+        id: &TokenId,
+        expected_version: u64,
+        change: &Change,
+        now: Timestamp,
+    ) -> Result<Option<Record>, StoreError> {
+        (**self).update(id, expected_version, change, now).await
+    }
+
+    async fn revoke(&self, filter: &Filter, mark: &Revocation) -> Result<Vec<TokenId>, StoreError> {
+        (**self).revoke(filter, mark).await
+    }
+
+    async fn touch(&self, uses: &[Use]) -> Result<(), StoreError> {
+        (**self).touch(uses).await
+    }
+
+    async fn purge(&self, purge: &Purge) -> Result<u64, StoreError> {
+        (**self).purge(purge).await
+    }
+
+    fn resident(&self, id: &TokenId) -> Option<Facts> {
+        (**self).resident(id)
+    }
+
+    fn attach(&self, catalog: &ScopeCatalog) {
+        (**self).attach(catalog);
+    }
+}

@@ -1,0 +1,18 @@
+//! Where tokens live: the [`TokenStore`] contract and the stores that come with the crate.
+//!
+//! A store keeps [`Record`](crate::Record)s and takes few, coarse, atomic steps. It never sees a
+//! secret, never reads a clock, and knows nothing of the engine above it.
+
+mod change;
+mod contract;
+mod error;
+mod facts;
+mod filter;
+mod memory;
+
+pub use change::{Admission, Change, Purge, Use};
+pub use contract::TokenStore;
+pub use error::{Conflict, StoreError};
+pub use facts::{Facts, RareFacts};
+pub use filter::{Filter, PageRequest, Position, Reach, SortKey, SortValue};
+pub use memory::MemoryStore;
