@@ -1,7 +1,11 @@
 //! Personal access tokens for any web app.
 
+#![warn(clippy::string_slice)]
+#![cfg_attr(test, expect(clippy::string_slice, reason = "tests cut ASCII texts"))]
+
 mod caller;
 mod clock;
+mod engine;
 mod owner;
 mod policy;
 mod scope;
@@ -10,6 +14,7 @@ mod token;
 
 pub use caller::Caller;
 pub use clock::{Clock, ManualClock, ParseTimestampError, SystemClock, Timestamp};
+pub use engine::*;
 pub use owner::{EveryOwner, OwnerDirectory, OwnerDirectoryError, OwnerFacts, OwnerKind, Rights};
 pub use policy::{Ceiling, Expiry, ExpiryError, Policy, PolicyError};
 pub use scope::*;

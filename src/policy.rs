@@ -68,6 +68,8 @@ pub struct Policy {
     pub exchange_lifetime: TimeDelta,
     /// Longest life of an exchanged access token; 1 hour.
     pub max_exchange_lifetime: TimeDelta,
+    /// For whom tokens can be exchanged beside the app itself; nobody.
+    pub exchange_audiences: Vec<String>,
     /// Whether access tokens already exchanged go on until their own end when the token they were
     /// made from is revoked on request; no. They never outlive a compromise, or their owner.
     pub let_sessions_finish: bool,
@@ -101,6 +103,7 @@ impl Default for Policy {
             reuse_revokes: false,
             exchange_lifetime: TimeDelta::minutes(15),
             max_exchange_lifetime: TimeDelta::hours(1),
+            exchange_audiences: Vec::new(),
             let_sessions_finish: false,
             last_use_interval: TimeDelta::seconds(60),
             retention: TimeDelta::days(90),

@@ -50,6 +50,12 @@ impl ScopeSet {
         self.bits == Bits::default()
     }
 
+    /// The first scope in `wanted` that this set does not grant.
+    #[must_use]
+    pub fn first_missing(&self, wanted: &Self) -> Option<&'static Scope> {
+        wanted.iter().find(|scope| !self.grants(scope.as_str()))
+    }
+
     /// The scopes in the set, implied ones too, in the catalog's order.
     pub fn iter(&self) -> impl Iterator<Item = &'static Scope> + use<> {
         let bits = self.bits;

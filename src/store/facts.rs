@@ -81,6 +81,22 @@ impl Facts {
     }
 }
 
+impl Facts {
+    fn rotation(&self) -> Option<Rotation> {
+        self.rare.as_ref()?.rotation
+    }
+
+    /// Whether the older secret, if there is one, is refused at `now`.
+    pub(crate) fn grace_is_over(&self, now: Timestamp) -> bool {
+        self.rotation().is_none_or(|rotation| now >= rotation.grace_until)
+    }
+
+    /// Whether the current secret came by rotation and was never used.
+    pub(crate) fn awaits_first_use(&self) -> bool {
+        self.rotation().is_some_and(|rotation| rotation.first_used_at.is_none())
+    }
+}
+
 impl RareFacts {
     fn of(record: &Record) -> Option<Self> {
         let token = &record.token;

@@ -1,0 +1,66 @@
+//! Copies tokens.
+
+use super::Hallpass;
+use super::event::{Event, Subject};
+use super::issue::{Draft, IssueError, Issued};
+use super::on_behalf::{OnBehalf, Unreachable};
+use super::settings::parse_name;
+use crate::policy::Expiry;
+use crate::token::{Kind, Token, TokenId};
+
+impl Hallpass {
+    /// Issues a copy of a token as the app itself.
+    ///
+    /// # Errors
+    /// As [`OnBehalf::duplicate`].
+    pub async fn duplicate(&self, id: &TokenId, name: &str) -> Result<Issued, IssueError> {
+        self.as_system().duplicate(id, name).await
+    }
+}
+
+impl OnBehalf<'_> {
+    /// Issues a new token with the settings of another, under a new name: the same scopes,
+    /// resources, networks, audience, client and metadata, and a life as long as the other was
+    /// given. The other may have ended. Everything is checked as if it were asked for anew.
+    ///
+    /// # Errors
+    /// [`IssueError`] tells what is not allowed or failed.
+    pub async fn duplicate(&self, id: &TokenId, name: &str) -> Result<Issued, IssueError> {
+        let engine = self.engine;
+        let now = engine.clock.now();
+        let source = match self.reach(id).await {
+            Ok(record) if record.token.kind != Kind::Access => record.token,
+            Ok(_) | Err(Unreachable::NotFound) => return Err(IssueError::NotFound),
+            Err(Unreachable::Store(error)) => return Err(error.into()),
+        };
+        self.confirm(now).map_err(|_| IssueError::Unconfirmed)?;
+        let name = parse_name(name)?;
+        let owner = engine.admitted_owner(&source.tenant, &source.owner).await?;
+        engine.check_rights(&owner, &engine.catalog.resolve(&source.scopes))?;
+        let start = source.not_before.unwrap_or(source.created_at).max(source.created_at);
+        let expiry = match source.expires_at {
+            None => Expiry::Never,
+            Some(end) => Expiry::In(end.since(start)),
+        };
+        let expires_at = engine.policy.expiry(Some(expiry), now)?;
+        let mut token = Token::new(source.id, source.kind, source.owner, name, source.scopes, now);
+        token.tenant = source.tenant;
+        token.description = source.description;
+        token.resources = source.resources;
+        token.networks = source.networks;
+        token.audience = source.audience;
+        token.client = source.client;
+        token.metadata = source.metadata;
+        token.created_by = self.caller.actor();
+        token.expires_at = expires_at;
+        let draft = Draft { token, idempotency: None, quota: engine.policy.quota };
+        let issued = engine.store_new(draft, engine.policy.unique_names, now).await?;
+        let event = Event::Issued {
+            token: Subject::from(&issued.token),
+            by: self.caller.actor(),
+            parent: None,
+        };
+        engine.events.emit(now, &event);
+        Ok(issued)
+    }
+}

@@ -1,0 +1,205 @@
+//! Exchanges a long-lived token for a short-lived one (after RFC 8693).
+
+use chrono::TimeDelta;
+
+use super::Hallpass;
+use super::denial::{Outage, VerifyError};
+use super::event::{Event, Subject};
+use super::issue::{Draft, IssueError, Issued};
+use super::settings::{ScopeWish, SettingsError};
+use super::verified::Context;
+use crate::policy::ExpiryError;
+use crate::scope::{Resources, Scope, ScopeList};
+use crate::store::StoreError;
+use crate::token::{EntropyError, Kind, KindSet, Token};
+
+/// What to exchange a token for.
+#[derive(Debug, Clone, Default)]
+pub struct Exchange {
+    scopes: Option<Vec<String>>,
+    audience: Vec<String>,
+    resources: Option<Resources>,
+    lifetime: Option<TimeDelta>,
+}
+
+impl Exchange {
+    /// An access token with the scopes and resources of the presented token, as far as access
+    /// tokens may have them, and policy's lifetime.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Only these of the scopes.
+    #[must_use]
+    pub fn scopes<T: Into<String>>(mut self, scopes: impl IntoIterator<Item = T>) -> Self {
+        self.scopes.get_or_insert_default().extend(scopes.into_iter().map(Into::into));
+        self
+    }
+
+    /// For these audiences, out of the ones that policy names.
+    #[must_use]
+    pub fn audience<T: Into<String>>(mut self, audience: impl IntoIterator<Item = T>) -> Self {
+        self.audience.extend(audience.into_iter().map(Into::into));
+        self
+    }
+
+    /// Only these of the resources.
+    #[must_use]
+    pub fn resources(mut self, resources: Resources) -> Self {
+        self.resources = Some(resources);
+        self
+    }
+
+    /// Another lifetime, at most the longest that policy allows; never past the end of the
+    /// presented token.
+    #[must_use]
+    pub fn lifetime(mut self, lifetime: TimeDelta) -> Self {
+        self.lifetime = Some(lifetime);
+        self
+    }
+}
+
+/// Why a token was not exchanged.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExchangeError {
+    /// The presented text is not accepted, or is of a kind that cannot be exchanged.
+    #[error(transparent)]
+    Denied(#[from] super::Denial),
+    /// A scope is unknown, or access tokens never have it, or none is left.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// More than the presented token grants.
+    #[error("the token does not grant the scope `{scope}`")]
+    Wider {
+        /// The first scope that it does not grant.
+        scope: Scope,
+    },
+    /// More than the presented token reaches.
+    #[error("the token does not reach these resources")]
+    WiderResources,
+    /// An audience that policy does not name.
+    #[error("the audience is not allowed")]
+    Audience,
+    /// The lifetime is not allowed, or the presented token ends within five seconds.
+    #[error(transparent)]
+    Expiry(#[from] ExpiryError),
+    /// The owner holds as many live access tokens as policy allows.
+    #[error("the owner holds {limit} live access tokens, the most allowed")]
+    QuotaFull {
+        /// The most live access tokens allowed.
+        limit: u32,
+    },
+    /// The random source failed; nothing was issued.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+    /// It cannot be told whether the presented text is good, or whether a token was issued.
+    #[error(transparent)]
+    Unavailable(#[from] Outage),
+}
+
+impl From<VerifyError> for ExchangeError {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Denied(denial) => denial.into(),
+            VerifyError::Unavailable(outage) => outage.into(),
+        }
+    }
+}
+
+impl From<StoreError> for ExchangeError {
+    fn from(error: StoreError) -> Self {
+        Outage::from(error).into()
+    }
+}
+
+impl From<IssueError> for ExchangeError {
+    fn from(error: IssueError) -> Self {
+        match error {
+            IssueError::QuotaFull { limit } => Self::QuotaFull { limit },
+            IssueError::Entropy(error) => error.into(),
+            IssueError::Store(error) => error.into(),
+            // Storing a finished draft fails in no other way.
+            other => StoreError::unavailable(other).into(),
+        }
+    }
+}
+
+/// The kinds that can be exchanged. What was exchanged cannot be exchanged again.
+const EXCHANGEABLE: KindSet = KindSet::NONE.with(Kind::Personal).with(Kind::Application);
+
+impl Hallpass {
+    /// Exchanges the presented token for a short-lived access token of kind `at`.
+    ///
+    /// Scopes, resources and audience only narrow; the end is computed once and is never past the
+    /// presented token's. The new token names the presented one as its parent, and is refused
+    /// from the moment the parent is revoked, unless policy lets sessions finish.
+    ///
+    /// # Errors
+    /// [`ExchangeError`] tells what is not allowed or failed.
+    pub async fn exchange(
+        &self,
+        text: &str,
+        context: &Context<'_>,
+        exchange: Exchange,
+    ) -> Result<Issued, ExchangeError> {
+        let engine = &*self.0;
+        let now = context.now.unwrap_or_else(|| engine.clock.now());
+        let kinds = context.kinds.and(EXCHANGEABLE);
+        let verified = match engine.verify(text, &Context { kinds, ..*context }, now).await {
+            Ok(verified) => verified,
+            Err(error) => {
+                engine.report(&error, context, now);
+                return Err(error.into());
+            }
+        };
+        let allowed = engine.catalog.grantable(Kind::Access).and(verified.scopes());
+        let scopes = match exchange.scopes {
+            Some(scopes) => {
+                let wish = ScopeWish { scopes, presets: Vec::new() };
+                let (list, set) = engine.resolve_wish(&wish, Kind::Access)?;
+                if let Some(scope) = allowed.first_missing(&set) {
+                    return Err(ExchangeError::Wider { scope: scope.clone() });
+                }
+                list
+            }
+            None => ScopeList::new(allowed.iter().cloned()).map_err(SettingsError::from)?,
+        };
+        if scopes.is_empty() {
+            return Err(SettingsError::NoScope.into());
+        }
+        let own = verified.resources().cloned().unwrap_or_default();
+        let resources = exchange.resources.unwrap_or_else(|| own.clone());
+        if !own.contains(&resources) {
+            return Err(ExchangeError::WiderResources);
+        }
+        let known = &engine.policy.exchange_audiences;
+        if !exchange.audience.iter().all(|audience| known.contains(audience)) {
+            return Err(ExchangeError::Audience);
+        }
+        let expires_at =
+            engine.policy.exchange_expiry(exchange.lifetime, verified.expires_at(), now)?;
+        let parent = engine.store.find(verified.id()).await?;
+        let parent = parent.ok_or(StoreError::unavailable("the token vanished"))?.token;
+
+        let mut token = Token::new(parent.id, Kind::Access, parent.owner, parent.name, scopes, now);
+        token.tenant = parent.tenant;
+        token.resources = resources;
+        token.networks = parent.networks;
+        token.audience = exchange.audience;
+        token.client = parent.client;
+        token.created_by = verified.actor();
+        token.expires_at = Some(expires_at);
+        token.parent = Some(parent.id);
+        let draft = Draft { token, idempotency: None, quota: engine.policy.exchange_quota };
+        let issued = engine.store_new(draft, false, now).await?;
+        let event = Event::Issued {
+            token: Subject::from(&issued.token),
+            by: verified.actor(),
+            parent: Some(parent.id),
+        };
+        engine.events.emit(now, &event);
+        Ok(issued)
+    }
+}

@@ -1,0 +1,472 @@
+//! Issues tokens.
+
+use chrono::{DateTime, Utc};
+use ipnet::IpNet;
+
+use super::event::{Event, Subject};
+use super::on_behalf::OnBehalf;
+use super::settings::{
+    OwnerError, ScopeWish, SettingsError, check_description, check_networks, check_parties,
+    parse_name,
+};
+use super::{Engine, Hallpass};
+use crate::clock::Timestamp;
+use crate::policy::{Expiry, ExpiryError};
+use crate::scope::{ParseResourceError, Resources};
+use crate::store::{Admission, Conflict, StoreError};
+use crate::token::{
+    EntropyError, IdempotencyKey, Kind, Metadata, Networks, Owner, ParseLabelError, PlainToken,
+    Record, Tenant, Token, TokenId, TokenText,
+};
+
+/// A token to be issued.
+///
+/// ```
+/// use chrono::TimeDelta;
+/// use hallpass::{Expiry, Issue};
+///
+/// let issue = Issue::new("nightly build")
+///     .owner("u1")
+///     .scopes(["repo:read"])
+///     .expiry(Expiry::In(TimeDelta::days(90)));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Issue {
+    name: String,
+    tenant: Option<Tenant>,
+    owner: Option<Result<Owner, ParseLabelError>>,
+    kind: Kind,
+    description: Option<String>,
+    wish: ScopeWish,
+    resources: Result<Resources, ParseResourceError>,
+    networks: Option<Vec<IpNet>>,
+    audience: Vec<String>,
+    expiry: Option<Expiry>,
+    not_before: Option<DateTime<Utc>>,
+    client: Option<String>,
+    metadata: Metadata,
+    idempotency_key: Option<String>,
+}
+
+impl Issue {
+    /// A personal access token with this name, for a caller that is an owner itself. Anybody else
+    /// says for whom: [`owner`](Self::owner).
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            tenant: None,
+            owner: None,
+            kind: Kind::Personal,
+            description: None,
+            wish: ScopeWish::default(),
+            resources: Ok(Resources::none()),
+            networks: None,
+            audience: Vec::new(),
+            expiry: None,
+            not_before: None,
+            client: None,
+            metadata: Metadata::default(),
+            idempotency_key: None,
+        }
+    }
+
+    /// Whose token it becomes.
+    #[must_use]
+    pub fn owner(mut self, owner: impl AsRef<str>) -> Self {
+        self.owner = Some(Owner::parse(owner.as_ref()));
+        self
+    }
+
+    /// The owner's organisation; the caller's own or the default one unless given.
+    #[must_use]
+    pub fn tenant(mut self, tenant: Tenant) -> Self {
+        self.tenant = Some(tenant);
+        self
+    }
+
+    /// Makes it an application token for this client, 1 to 256 printable ASCII characters.
+    #[must_use]
+    pub fn for_client(mut self, client: impl Into<String>) -> Self {
+        self.kind = Kind::Application;
+        self.client = Some(client.into());
+        self
+    }
+
+    /// What the owner says of it; at most 1,000 characters.
+    #[must_use]
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.description = Some(description.into());
+        self
+    }
+
+    /// Asks for these scopes, beside those asked for already.
+    #[must_use]
+    pub fn scopes<T: Into<String>>(mut self, scopes: impl IntoIterator<Item = T>) -> Self {
+        self.wish.scopes.extend(scopes.into_iter().map(Into::into));
+        self
+    }
+
+    /// Asks for the scopes of a preset.
+    #[must_use]
+    pub fn preset(mut self, preset: impl Into<String>) -> Self {
+        self.wish.presets.push(preset.into());
+        self
+    }
+
+    /// Which named things it reaches; none unless given.
+    #[must_use]
+    pub fn resources(mut self, resources: Resources) -> Self {
+        self.resources = Ok(resources);
+        self
+    }
+
+    /// Names the things it reaches: exact names, or prefixes followed by `*`.
+    #[must_use]
+    pub fn on<T: AsRef<str>>(mut self, resources: impl IntoIterator<Item = T>) -> Self {
+        self.resources = Resources::listed(resources);
+        self
+    }
+
+    /// From which networks it may be used; from anywhere unless given.
+    #[must_use]
+    pub fn networks(mut self, networks: impl IntoIterator<Item = IpNet>) -> Self {
+        self.networks = Some(networks.into_iter().collect());
+        self
+    }
+
+    /// Whom it is for, if not this app; at most 8 of 1 to 256 printable ASCII characters.
+    #[must_use]
+    pub fn audience<T: Into<String>>(mut self, audience: impl IntoIterator<Item = T>) -> Self {
+        self.audience = audience.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// When it ends; after policy's default lifetime unless given.
+    #[must_use]
+    pub fn expiry(mut self, expiry: Expiry) -> Self {
+        self.expiry = Some(expiry);
+        self
+    }
+
+    /// From when it is usable; at once unless given.
+    #[must_use]
+    pub fn not_before(mut self, instant: DateTime<Utc>) -> Self {
+        self.not_before = Some(instant);
+        self
+    }
+
+    /// What the app keeps with it.
+    #[must_use]
+    pub fn metadata(mut self, metadata: Metadata) -> Self {
+        self.metadata = metadata;
+        self
+    }
+
+    /// A text of the caller's choice, 1 to 255 bytes, that makes repeating the request harmless:
+    /// for as long as the token is kept, the same owner's same request with the same key gives
+    /// [`IssueError::Replayed`] instead of a second token.
+    #[must_use]
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.idempotency_key = Some(key.into());
+        self
+    }
+}
+
+/// A token just issued or rotated: the one time its secret text exists.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Issued {
+    /// The secret text, to be shown once.
+    pub plain: PlainToken,
+    /// The token.
+    pub token: Token,
+}
+
+/// What [`issue_if_absent`](Hallpass::issue_if_absent) gives.
+#[derive(Debug)]
+pub enum Ensured {
+    /// There was none; it was issued.
+    Issued(Box<Issued>),
+    /// The owner has a live token of this name. Its secret is not known any more.
+    Existing(Box<Token>),
+}
+
+/// Why a token was not issued.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IssueError {
+    /// Nobody was named for whom to issue, and the caller is no owner.
+    #[error("say for whom to issue: call `.owner(...)`")]
+    OwnerMissing,
+    /// The owner's id is not one.
+    #[error(transparent)]
+    OwnerLabel(#[from] ParseLabelError),
+    /// The caller may not act for this owner.
+    #[error("not found")]
+    NotFound,
+    /// The caller must confirm its presence first.
+    #[error("confirm your identity first")]
+    Unconfirmed,
+    /// A setting is not allowed.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The owner cannot be given this.
+    #[error(transparent)]
+    Owner(#[from] OwnerError),
+    /// The lifetime is not allowed.
+    #[error(transparent)]
+    Expiry(#[from] ExpiryError),
+    /// It would end before it starts, or start outside the years 1970 to 9999.
+    #[error("the token must start before it ends")]
+    Window,
+    /// A live token of the owner has this name.
+    #[error("the owner has a live token of this name")]
+    NameTaken {
+        /// The token that has it.
+        by: TokenId,
+    },
+    /// The owner holds as many live tokens as policy allows.
+    #[error("the owner holds {limit} live tokens, the most allowed; revoke one first")]
+    QuotaFull {
+        /// The most live tokens allowed.
+        limit: u32,
+    },
+    /// The same request with the same idempotency key issued this token. Its secret was shown
+    /// then.
+    #[error("the request was made before and gave token {}", .0.id)]
+    Replayed(Box<Token>),
+    /// The idempotency key is not 1 to 255 bytes, or was used for another request.
+    #[error("the idempotency key is malformed or was used for another request")]
+    IdempotencyKey,
+    /// The random source failed; nothing was issued.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+    /// The store failed. Whether the token was issued is unknown; nobody has its secret.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl IssueError {
+    fn of(conflict: StoreError) -> Self {
+        match conflict {
+            StoreError::Conflict(Conflict::NameTaken { by }) => Self::NameTaken { by },
+            StoreError::Conflict(Conflict::QuotaFull { limit }) => Self::QuotaFull { limit },
+            other => Self::Store(other),
+        }
+    }
+}
+
+impl Hallpass {
+    /// Issues a token as the app itself.
+    ///
+    /// # Errors
+    /// [`IssueError`] tells what is not allowed or failed; nothing was issued then, unless it is
+    /// a store's outage.
+    pub async fn issue(&self, issue: Issue) -> Result<Issued, IssueError> {
+        self.as_system().issue(issue).await
+    }
+
+    /// Issues a token as the app itself, unless its owner has a live one of the name.
+    ///
+    /// # Errors
+    /// As [`issue`](Self::issue), except for [`IssueError::NameTaken`].
+    pub async fn issue_if_absent(&self, issue: Issue) -> Result<Ensured, IssueError> {
+        self.as_system().issue_if_absent(issue).await
+    }
+}
+
+impl OnBehalf<'_> {
+    /// Issues a token.
+    ///
+    /// # Errors
+    /// [`IssueError`] tells what is not allowed or failed; nothing was issued then, unless it is
+    /// a store's outage.
+    pub async fn issue(&self, issue: Issue) -> Result<Issued, IssueError> {
+        let now = self.engine.clock.now();
+        let draft = self.draft(issue, now).await?;
+        let unique_name = self.engine.policy.unique_names;
+        let issued = self.engine.store_new(draft, unique_name, now).await?;
+        self.tell_issued(&issued.token, now);
+        Ok(issued)
+    }
+
+    /// Issues a token, unless its owner has a live one of the name.
+    ///
+    /// # Errors
+    /// As [`issue`](Self::issue), except for [`IssueError::NameTaken`].
+    pub async fn issue_if_absent(&self, issue: Issue) -> Result<Ensured, IssueError> {
+        let now = self.engine.clock.now();
+        let draft = self.draft(issue, now).await?;
+        match self.engine.store_new(draft, true, now).await {
+            Ok(issued) => {
+                self.tell_issued(&issued.token, now);
+                Ok(Ensured::Issued(Box::new(issued)))
+            }
+            Err(IssueError::NameTaken { by }) => match self.engine.store.find(&by).await? {
+                Some(record) => Ok(Ensured::Existing(Box::new(record.token))),
+                None => Err(IssueError::NameTaken { by }),
+            },
+            Err(other) => Err(other),
+        }
+    }
+
+    fn tell_issued(&self, token: &Token, now: Timestamp) {
+        let event =
+            Event::Issued { token: Subject::from(token), by: self.caller.actor(), parent: None };
+        self.engine.events.emit(now, &event);
+    }
+
+    /// Checks a request and makes of it all of a token but its id.
+    async fn draft(&self, issue: Issue, now: Timestamp) -> Result<Draft, IssueError> {
+        let request = format!("{issue:?}");
+        let (tenant, owner) = self.owner_of(&issue)?;
+        self.confirm(now).map_err(|_| IssueError::Unconfirmed)?;
+        let name = parse_name(&issue.name)?;
+        if let Some(description) = &issue.description {
+            check_description(description)?;
+        }
+        check_parties(issue.audience.iter().map(String::as_str))?;
+        check_parties(issue.client.as_deref())?;
+        let networks = match issue.networks {
+            None => Networks::Anywhere,
+            Some(networks) => check_networks(networks)?,
+        };
+        let resources = issue.resources.map_err(SettingsError::from)?;
+        let (scopes, set) = self.engine.resolve_wish(&issue.wish, issue.kind)?;
+        let facts = self.engine.admitted_owner(&tenant, &owner).await?;
+        self.engine.check_rights(&facts, &set)?;
+        let expires_at = self.engine.policy.expiry(issue.expiry, now)?;
+        let not_before = match issue.not_before {
+            None => None,
+            Some(start) => Some(Timestamp::try_from(start).map_err(|_| IssueError::Window)?),
+        };
+        if let (Some(start), Some(end)) = (not_before, expires_at)
+            && start >= end
+        {
+            return Err(IssueError::Window);
+        }
+        let idempotency = match &issue.idempotency_key {
+            None => None,
+            Some(key) => Some(idempotency_key((&tenant, &owner), key, &request)?),
+        };
+        let nobody = TokenId::from_bytes([b'0'; TokenId::LEN]).ok_or(EntropyError)?;
+        let mut token = Token::new(nobody, issue.kind, owner, name, scopes, now);
+        token.tenant = tenant;
+        token.description = issue.description;
+        token.resources = resources;
+        token.networks = networks;
+        token.audience = issue.audience;
+        token.created_by = self.caller.actor();
+        token.not_before = not_before;
+        token.expires_at = expires_at;
+        token.client = issue.client;
+        token.metadata = issue.metadata;
+        Ok(Draft { token, idempotency, quota: self.engine.policy.quota })
+    }
+
+    /// For whom to issue.
+    fn owner_of(&self, issue: &Issue) -> Result<(Tenant, Owner), IssueError> {
+        let bound = self.caller.bound_owner();
+        let owner = match (&issue.owner, bound) {
+            (Some(owner), _) => owner.clone()?,
+            (None, Some((_, own))) => own.clone(),
+            (None, None) => return Err(IssueError::OwnerMissing),
+        };
+        let tenant = issue.tenant.clone();
+        let tenant = tenant.or_else(|| self.caller.bound_tenant().cloned()).unwrap_or_default();
+        if self.caller.reaches(&tenant, &owner) {
+            Ok((tenant, owner))
+        } else {
+            Err(IssueError::NotFound)
+        }
+    }
+}
+
+/// All of a token but its id and secret.
+pub(super) struct Draft {
+    pub(super) token: Token,
+    pub(super) idempotency: Option<IdempotencyKey>,
+    pub(super) quota: Option<u32>,
+}
+
+impl Engine {
+    /// Gives a draft an id and a secret, and stores it.
+    pub(super) async fn store_new(
+        &self,
+        draft: Draft,
+        unique_name: bool,
+        now: Timestamp,
+    ) -> Result<Issued, IssueError> {
+        /// An id that is taken already is as good as impossible; two in a row are a broken
+        /// generator.
+        const ATTEMPTS: u32 = 2;
+        let Draft { mut token, idempotency, quota } = draft;
+        let admission = Admission { now, quota, unique_name };
+        for attempt in 1.. {
+            let (plain, id) =
+                PlainToken::generate(self.brands.current(), token.kind, &*self.entropy)?;
+            token.id = id;
+            let mut record = Record::new(token, self.digest_of(&plain)?);
+            record.idempotency = idempotency;
+            match self.store.insert(&record, &admission).await {
+                Ok(()) => return Ok(Issued { plain, token: record.token }),
+                Err(StoreError::Conflict(Conflict::IdTaken)) if attempt < ATTEMPTS => {
+                    token = record.token;
+                }
+                Err(StoreError::Conflict(Conflict::Replayed { id })) => {
+                    return Err(self.replayed(&id, idempotency).await);
+                }
+                Err(other) => return Err(IssueError::of(other)),
+            }
+        }
+        Err(EntropyError.into())
+    }
+
+    /// The digest of a text made here.
+    pub(super) fn digest_of(
+        &self,
+        plain: &PlainToken,
+    ) -> Result<crate::token::TokenDigest, EntropyError> {
+        // A text that was just generated parses; if it does not, its source is broken.
+        let text = TokenText::parse(plain.expose(), &self.brands).map_err(|_| EntropyError)?;
+        Ok(self.peppers.digest(&text))
+    }
+
+    async fn replayed(&self, id: &TokenId, asked: Option<IdempotencyKey>) -> IssueError {
+        match self.store.find(id).await {
+            Ok(Some(record)) if record.idempotency == asked => {
+                IssueError::Replayed(Box::new(record.token))
+            }
+            Ok(_) => IssueError::IdempotencyKey,
+            Err(error) => error.into(),
+        }
+    }
+}
+
+fn idempotency_key(
+    (tenant, owner): (&Tenant, &Owner),
+    key: &str,
+    request: &str,
+) -> Result<IdempotencyKey, IssueError> {
+    if key.is_empty() || key.len() > 255 {
+        return Err(IssueError::IdempotencyKey);
+    }
+    let digest = |context: &str, parts: &[&str]| {
+        let mut hasher = blake3::Hasher::new_derive_key(context);
+        for part in parts {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+        let mut digest = [0; 16];
+        hasher.finalize_xof().fill(&mut digest);
+        digest
+    };
+    Ok(IdempotencyKey {
+        key: digest(
+            "hallpass 2026-11-22 idempotency key v1",
+            &[tenant.as_str(), owner.as_str(), key],
+        ),
+        request: digest("hallpass 2026-11-22 idempotent request v1", &[request]),
+    })
+}
