@@ -1,0 +1,81 @@
+//! The picture of docs/ARCHITECTURE.md, held true: modules import downward only.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The floors, from the ground up; a module imports from its own floor or from below.
+///
+/// On the floor of the adapters and above, modules that stand side by side do not know each other.
+const FLOORS: [&[&str]; 6] = [
+    &["token", "scope", "clock"],
+    &["policy", "caller", "owner"],
+    &["store"],
+    &["engine"],
+    &["credential"],
+    &["tower", "axum"],
+];
+
+/// What an adapter may know of another.
+const BESIDE: [(&str, &str); 1] = [("axum", "tower")];
+
+fn floor_of(module: &str) -> Option<usize> {
+    FLOORS.iter().position(|floor| floor.contains(&module))
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The top-level modules that a file names behind `crate::`, its tests aside.
+fn imports(text: &str) -> Vec<String> {
+    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+    code.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .flat_map(|line| line.split("crate::").skip(1))
+        .map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect())
+        .collect()
+}
+
+#[test]
+fn modules_import_downward_only() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut wrong = Vec::new();
+    for file in sources(&root) {
+        let inner = file.strip_prefix(&root).unwrap();
+        let own = inner.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs");
+        if own == "lib" {
+            continue;
+        }
+        let floor = floor_of(own).unwrap_or_else(|| panic!("{own} stands on no floor"));
+        for import in imports(&fs::read_to_string(&file).unwrap()) {
+            let allowed = import == own
+                || BESIDE.contains(&(own, import.as_str()))
+                || floor_of(&import).is_some_and(|other| {
+                    other < floor || (other == floor && floor < FLOORS.len() - 1)
+                });
+            if !allowed {
+                wrong.push(format!("{} imports crate::{import}", inner.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn no_file_grows_past_one_idea() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for file in sources(&root) {
+        let text = fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        assert!(code.lines().count() <= 600, "{} is too long", file.display());
+    }
+}
