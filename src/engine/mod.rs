@@ -16,6 +16,8 @@ mod owner_event;
 mod revoke;
 mod rotate;
 mod settings;
+#[cfg(feature = "tracing")]
+mod trace;
 mod update;
 mod usage;
 mod verified;
@@ -47,6 +49,8 @@ pub use owner_event::OwnerChange;
 pub use revoke::RevokeError;
 pub use rotate::{Rotate, RotateError};
 pub use settings::{OwnerError, SettingsError};
+#[cfg(feature = "tracing")]
+pub use trace::TracingSink;
 pub use update::{Edit, UpdateError};
 pub use verified::{Context, Verified};
 
