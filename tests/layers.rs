@@ -1,6 +1,6 @@
 //! The picture of docs/ARCHITECTURE.md, held true: modules import downward only.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test says so by failing")]
+#![expect(clippy::unwrap_used, reason = "a test says so by failing")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -87,10 +87,4 @@ impl Engine {
             written += uses.len() as u64;
         }
     }
-
-    /// Writes the last uses that wait before tokens are shown. Failing that, they are shown as
-    /// they are stored; what waits is kept for the next round.
-    pub(super) async fn settle_uses(&self) {
-        let _ = self.flush_uses().await;
-    }
 }

@@ -102,6 +102,11 @@ impl Uses {
         }
     }
 
+    /// The use of a token that waits to be written.
+    pub(super) fn waiting(&self, id: &TokenId) -> Option<LastUse> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
     /// Takes up to `limit` waiting uses.
     pub(super) fn take(&self, limit: usize) -> Vec<Use> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
