@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::change::{Admission, Change, Purge, Use};
+use super::changes::Changes;
 use super::error::StoreError;
 use super::facts::Facts;
 use super::filter::{Filter, PageRequest};
@@ -97,6 +98,14 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// Subscribes to what all nodes do, where the backend can tell; `None` where it cannot.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the subscription cannot be made right now.
+    async fn changes(&self) -> Result<Option<Box<dyn Changes>>, StoreError> {
+        Ok(None)
+    }
+
     /// Tells the store by which catalog to resolve the scopes of resident facts. The engine calls
     /// it once, when it is built.
     fn attach(&self, catalog: &ScopeCatalog) {
@@ -148,6 +157,10 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
 
     fn resident(&self, id: &TokenId) -> Option<Facts> {
         (**self).resident(id)
+    }
+
+    async fn changes(&self) -> Result<Option<Box<dyn Changes>>, StoreError> {
+        (**self).changes().await
     }
 
     fn attach(&self, catalog: &ScopeCatalog) {

@@ -10,6 +10,7 @@ use foldhash::fast::RandomState;
 
 use self::entry::Entry;
 use super::change::{Admission, Change, Purge, Use};
+use super::changes::Changes;
 use super::contract::TokenStore;
 use super::error::{Conflict, StoreError};
 use super::facts::Facts;
@@ -325,6 +326,10 @@ impl TokenStore for MemoryStore {
 
     fn resident(&self, id: &TokenId) -> Option<Facts> {
         self.entries.pin().get(id).map(|entry| entry.facts.clone())
+    }
+
+    async fn changes(&self) -> Result<Option<Box<dyn Changes>>, StoreError> {
+        Ok(None)
     }
 
     fn attach(&self, catalog: &ScopeCatalog) {
