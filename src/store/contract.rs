@@ -24,6 +24,9 @@ use crate::token::{Record, Revocation, TokenId};
 /// - Absence is `Ok(None)` or an empty list. An error means "unknown", never "denied".
 /// - A revocation is never undone, and no later step changes a revoked record.
 /// - Ids are compared byte by byte.
+/// - Stored scopes that cannot be read are an empty list, which grants nothing. A digest that
+///   cannot be used is kept as it is ([`TokenDigest::from_stored`](crate::TokenDigest)). Any
+///   other damage is [`StoreError::Corrupt`].
 #[async_trait]
 pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
     /// Stores a new record.

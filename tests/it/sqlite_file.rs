@@ -298,7 +298,6 @@ async fn a_damaged_row_is_named_and_an_unknown_digest_is_kept() {
         ("kind", "'PAT'"),
         ("owner", "''"),
         ("name", "' a'"),
-        ("scopes", "'a  b'"),
         ("resources", "'[\"*\"]'"),
         ("resources", "'null'"),
         ("networks", "'[\"10.0.0.0/40\"]'"),
@@ -342,6 +341,22 @@ async fn a_damaged_row_is_named_and_an_unknown_digest_is_kept() {
     let kept = store.find(&id(900)).await.unwrap().unwrap();
     assert!(!kept.digest.is_usable());
     assert_eq!(kept.digest.to_stored(), "v9$?");
+}
+
+#[tokio::test]
+async fn scopes_that_cannot_be_read_grant_nothing() {
+    let directory = directory();
+    let path = directory.path().join("tokens");
+    let store = SqliteStore::open(&path).unwrap();
+    let other = Connection::open(&path).unwrap();
+    for (number, value) in (0..).zip(["''", "' '", "'a  b'", "'repo:read\"'", "'[]'"]) {
+        store.insert(&full_record(number), &anything()).await.unwrap();
+        let sql = format!("UPDATE tokens SET scopes = {value} WHERE id = '{}'", id(number));
+        assert_eq!(other.execute(&sql, []).unwrap(), 1);
+        let found = store.find(&id(number)).await.unwrap().unwrap();
+        assert!(!found.token.scopes.contains("repo:read"), "{value}");
+        assert!(found.token.scopes.is_empty() || value == "'[]'", "{value}");
+    }
 }
 
 #[test]
