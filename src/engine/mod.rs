@@ -4,6 +4,7 @@
 //! to a [`Caller`](crate::Caller).
 
 mod builder;
+mod callback;
 mod denial;
 mod duplicate;
 mod event;

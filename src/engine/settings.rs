@@ -168,11 +168,7 @@ impl Engine {
         tenant: &Tenant,
         owner: &Owner,
     ) -> Result<OwnerFacts, OwnerError> {
-        let facts = match self.owners.resident(tenant, owner) {
-            Some(facts) => Some(facts),
-            None => self.owners.find(tenant, owner).await?,
-        };
-        let facts = facts.ok_or(OwnerError::Unknown)?;
+        let facts = self.owner(tenant, owner).await?.ok_or(OwnerError::Unknown)?;
         if !facts.active {
             return Err(OwnerError::Inactive);
         }
@@ -188,7 +184,7 @@ impl Engine {
         owner: &OwnerFacts,
         set: &ScopeSet,
     ) -> Result<(), OwnerError> {
-        for rights in self.policy.rights(owner) {
+        for rights in self.rights(owner)? {
             if let Some(scope) = rights.limit(set).first_missing(set) {
                 return Err(OwnerError::Beyond { scope: scope.clone() });
             }

@@ -108,7 +108,7 @@ impl Uses {
     }
 
     /// Takes up to `limit` waiting uses.
-    pub(super) fn take(&self, limit: usize) -> Vec<Use> {
+    pub(super) fn take(&self, limit: usize) -> Taken<'_> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let ids: Vec<TokenId> = waiting.keys().take(limit).copied().collect();
         let taken = ids
@@ -116,11 +116,11 @@ impl Uses {
             .filter_map(|id| waiting.remove(&id).map(|last_use| Use { id, last_use }))
             .collect();
         self.full.store(false, Ordering::Relaxed);
-        taken
+        Taken { uses: taken, from: self }
     }
 
     /// Puts uses back that could not be written.
-    pub(super) fn put_back(&self, uses: Vec<Use>) {
+    fn put_back(&self, uses: Vec<Use>) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         for Use { id, last_use } in uses {
             if waiting.len() < CAPACITY {
@@ -134,6 +134,33 @@ impl Uses {
     /// How many uses were dropped since the last call.
     pub(super) fn take_dropped(&self) -> u64 {
         self.dropped.swap(0, Ordering::Relaxed)
+    }
+}
+
+/// Uses on their way to the store. They wait again if this is dropped before they are written:
+/// the store failed, or whoever was writing them gave up.
+#[derive(Debug)]
+pub(super) struct Taken<'a> {
+    uses: Vec<Use>,
+    from: &'a Uses,
+}
+
+impl Taken<'_> {
+    pub(super) fn uses(&self) -> &[Use] {
+        &self.uses
+    }
+
+    /// Forgets the uses, which the store has now, and tells how many they were.
+    pub(super) fn written(mut self) -> u64 {
+        std::mem::take(&mut self.uses).len() as u64
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        if !self.uses.is_empty() {
+            self.from.put_back(std::mem::take(&mut self.uses));
+        }
     }
 }
 
@@ -181,11 +208,11 @@ mod tests {
         for second in 60..120 {
             uses.note(&facts(1), &context, at(second));
         }
-        assert_eq!(uses.take(10).len(), 1);
+        assert_eq!(uses.take(10).written(), 1);
         uses.note(&facts(1), &context, at(121));
         let noted = uses.take(10);
-        assert_eq!(noted.len(), 1);
-        assert_eq!(noted[0].last_use.at, at(121));
+        assert_eq!(noted.uses().len(), 1);
+        assert_eq!(noted.uses()[0].last_use.at, at(121));
     }
 
     #[test]
@@ -194,9 +221,9 @@ mod tests {
         let mut facts = facts(1);
         facts.last_used_at = Some(at(100));
         uses.note(&facts, &Context::default(), at(159));
-        assert!(uses.take(10).is_empty());
+        assert!(uses.take(10).uses().is_empty());
         uses.note(&facts, &Context::default(), at(161));
-        assert_eq!(uses.take(10).len(), 1);
+        assert_eq!(uses.take(10).written(), 1);
     }
 
     #[test]
@@ -207,9 +234,9 @@ mod tests {
             uses.note(&facts(number), &context, at(1));
         }
         assert_eq!(uses.take_dropped(), 5);
-        assert_eq!(uses.take(usize::MAX).len(), CAPACITY);
+        assert_eq!(uses.take(usize::MAX).written(), CAPACITY as u64);
         uses.note(&facts(1), &context, at(120));
-        assert_eq!(uses.take(10).len(), 1);
+        assert_eq!(uses.take(10).written(), 1);
     }
 
     #[test]

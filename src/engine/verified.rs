@@ -92,6 +92,12 @@ impl Verified {
         self.facts.rare.as_ref()?.parent
     }
 
+    /// Whom the token is for; the app that issued it if empty.
+    #[must_use]
+    pub fn audience(&self) -> &[String] {
+        self.facts.rare.as_ref().map(|rare| rare.audience.as_slice()).unwrap_or_default()
+    }
+
     /// The registered client it was issued to.
     #[must_use]
     pub fn client(&self) -> Option<&str> {

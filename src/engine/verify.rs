@@ -5,7 +5,6 @@ use super::event::{Event, Subject};
 use super::verified::{Context, Verified};
 use super::{Engine, Hallpass};
 use crate::clock::Timestamp;
-use crate::owner::OwnerFacts;
 use crate::scope::ScopeSet;
 use crate::store::{Change, Facts, Filter, Reach};
 use crate::token::{
@@ -64,10 +63,16 @@ impl Engine {
             return Err(denied(Some(id), DenialReason::Unknown));
         };
         let presented = self.check_secret(&text, &facts)?;
-        let expires_at = self.check_status(&facts, presented, now)?;
-        if presented == Presented::Older && facts.grace_is_over(now) {
-            return Err(self.reused(&facts, context, now).await);
-        }
+        let expires_at = match self.check_status(&facts, presented, now) {
+            // A token that rests can be taken back, so its replaced secret is watched as ever.
+            Ok(_) | Err(DenialReason::Suspended | DenialReason::NotYetValid)
+                if presented == Presented::Older && facts.grace_is_over(now) =>
+            {
+                return Err(self.reused(&facts, context, now).await);
+            }
+            Ok(expires_at) => expires_at,
+            Err(reason) => return Err(denied(Some(id), reason)),
+        };
         let scopes = self.check_owner(&facts).await?;
         if let Some(rare) = &facts.rare {
             if let Some(parent) = &rare.parent {
@@ -138,41 +143,36 @@ impl Engine {
         facts: &Facts,
         presented: Presented,
         now: Timestamp,
-    ) -> Result<Option<Timestamp>, VerifyError> {
+    ) -> Result<Option<Timestamp>, DenialReason> {
         let expires_at = self.policy.end_at_use(&facts.lifecycle);
-        let reason = match (Lifecycle { expires_at, ..facts.lifecycle }).status(now) {
+        match (Lifecycle { expires_at, ..facts.lifecycle }).status(now) {
             Status::Active => {
                 let grace = facts.rare.as_ref().and_then(|rare| rare.rotation);
-                return Ok(match (presented, grace) {
+                Ok(match (presented, grace) {
                     (Presented::Older, Some(grace)) => {
                         Some(expires_at.map_or(grace.grace_until, |end| end.min(grace.grace_until)))
                     }
                     _ => expires_at,
-                });
+                })
             }
-            Status::NotYetValid => DenialReason::NotYetValid,
-            Status::Suspended => DenialReason::Suspended,
-            Status::Expired => DenialReason::Expired,
-            Status::Revoked => DenialReason::Revoked,
-        };
-        Err(denied(Some(&facts.id), reason))
+            Status::NotYetValid => Err(DenialReason::NotYetValid),
+            Status::Suspended => Err(DenialReason::Suspended),
+            Status::Expired => Err(DenialReason::Expired),
+            Status::Revoked => Err(DenialReason::Revoked),
+        }
     }
 
     /// Refuses tokens of owners who may not hold any, and tells what this one grants today.
     async fn check_owner(&self, facts: &Facts) -> Result<ScopeSet, VerifyError> {
-        let owner = match self.owners.resident(&facts.tenant, &facts.owner) {
-            Some(owner) => Some(owner),
-            None => self.owners.find(&facts.tenant, &facts.owner).await.map_err(Outage::from)?,
-        };
-        let owner: OwnerFacts =
-            owner.ok_or_else(|| denied(Some(&facts.id), DenialReason::OwnerUnknown))?;
+        let owner = self.owner(&facts.tenant, &facts.owner).await.map_err(Outage::from)?;
+        let owner = owner.ok_or_else(|| denied(Some(&facts.id), DenialReason::OwnerUnknown))?;
         if !owner.active {
             return Err(denied(Some(&facts.id), DenialReason::OwnerInactive));
         }
         if !self.policy.admits(&owner) {
             return Err(denied(Some(&facts.id), DenialReason::OwnerKind));
         }
-        let rights = self.policy.rights(&owner);
+        let rights = self.rights(&owner).map_err(Outage::from)?;
         Ok(rights.iter().fold(facts.scopes, |scopes, rights| rights.limit(&scopes)))
     }
 
