@@ -165,7 +165,6 @@ impl Hallpass {
         let verified = match engine.verify(text, &Context { kinds, ..*context }, now).await {
             Ok(verified) => verified,
             Err(error) => {
-                engine.report(&error, context, now);
                 if let VerifyError::Denied(denial) = &error
                     && denial.reason() == DenialReason::Superseded
                     && let Some(id) = denial.id()
