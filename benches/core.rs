@@ -10,17 +10,17 @@ mod support;
 use std::cell::LazyCell;
 use std::hint::black_box;
 use std::sync::Barrier;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use hallpass::store::{Filter, Reach};
 use hallpass::{
-    Brands, Clock, Context, Entropy, Hallpass, Issue, ListRequest, MemoryStore, OsEntropy, Policy,
-    SystemClock, Tenant, Token, TokenText,
+    Brands, Clock, Context, Entropy, Issue, ListRequest, OsEntropy, SystemClock, Tenant, Token,
+    TokenText,
 };
 
-use support::{FastMap, Floor, PER_OWNER, Text, Walk, answer, now, populated, ready, rows};
+use support::{FastMap, Floor, Text, Walk, answer, at_now, populated, ready, rows};
 
 criterion_group!(benches, parse, ground, hot, random, threads, reject, issue, list);
 criterion_main!(benches);
@@ -104,10 +104,6 @@ fn hot(c: &mut Criterion) {
         let context = Context::default();
         b.iter(|| ready(hallpass.verify(black_box(text), &context)).expect("good"));
     });
-}
-
-fn at_now() -> Context<'static> {
-    Context { now: Some(now()), ..Context::default() }
 }
 
 /// Any token of many, each found by the answer of the one before.
@@ -209,16 +205,13 @@ fn reject(c: &mut Criterion) {
     }
 }
 
-/// Most tokens issued into one store, so that memory stays bounded.
-const ISSUES: u64 = 20_000;
-
 /// A request to a stored token and its text.
 fn issue(c: &mut Criterion) {
     let mut group = c.benchmark_group("issue");
     group.bench_function("floor", |b| {
         let key = support::key();
         let fresh = || FastMap::<[u8; 16], [u8; 32]>::default();
-        in_batches(b, fresh, |map, _| {
+        support::in_batches(b, fresh, |map, _| {
             let mut random = [0; 64];
             OsEntropy.fill(&mut random).expect("entropy");
             let mut text = String::with_capacity(80);
@@ -241,42 +234,14 @@ fn issue(c: &mut Criterion) {
         });
     });
     group.bench_function("hallpass", |b| {
-        let fresh = || {
-            let policy = Policy { quota: None, ..Policy::default() };
-            let builder = Hallpass::builder(MemoryStore::new()).brand("acme");
-            builder.catalog(support::catalog()).policy(policy).build().expect("an engine")
-        };
-        in_batches(b, fresh, |hallpass, (owner, name)| {
-            let issue = Issue::new(name).owner(owner).scopes(["repo:read", "issue:read"]);
-            ready(hallpass.issue(issue)).expect("issued")
-        });
-    });
-}
-
-/// Times a step that fills a store, with a fresh store every so many steps.
-fn in_batches<S, T>(
-    bencher: &mut criterion::Bencher<'_>,
-    fresh: impl Fn() -> S,
-    step: impl Fn(&mut S, (&str, &str)) -> T,
-) {
-    let count = rows(ISSUES);
-    let labels: Vec<(String, String)> = (0..count)
-        .map(|number| (support::owner(number).to_string(), format!("ci {}", number % PER_OWNER)))
-        .collect();
-    bencher.iter_custom(|iterations| {
-        let mut spent = Duration::ZERO;
-        let mut left = iterations;
-        while left > 0 {
-            let mut store = fresh();
-            let batch = left.min(count);
-            let started = Instant::now();
-            for ((owner, name), _) in labels.iter().zip(0..batch) {
-                black_box(step(&mut store, (owner, name)));
-            }
-            spent += started.elapsed();
-            left -= batch;
-        }
-        spent
+        support::in_batches(
+            b,
+            || populated(0),
+            |hallpass, (owner, name)| {
+                let issue = Issue::new(name).owner(owner).scopes(["repo:read", "issue:read"]);
+                ready(hallpass.issue(issue)).expect("issued")
+            },
+        );
     });
 }
 

@@ -1,17 +1,19 @@
 //! What the benches share: tokens by number, the floor, and a way to run ready futures.
 
-#![expect(dead_code, reason = "each bench uses its part")]
 #![expect(clippy::expect_used, reason = "a bench that cannot be set up must stop")]
 
 use std::collections::HashMap;
+use std::hint::black_box;
 use std::pin::pin;
-use std::task::{Context as TaskContext, Poll, Waker};
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
+use criterion::Bencher;
 use foldhash::fast::RandomState;
 use hallpass::store::Admission;
 use hallpass::{
-    Hallpass, Kind, MemoryStore, Owner, Record, ScopeCatalog, ScopeList, Timestamp, Token,
+    Context, Hallpass, Kind, MemoryStore, Owner, Record, ScopeCatalog, ScopeList, Timestamp, Token,
     TokenDigest, TokenId, TokenStore,
 };
 
@@ -30,7 +32,7 @@ pub(crate) fn rows(count: u64) -> u64 {
 
 /// Drives a future that never waits, as every in-memory operation is one.
 pub(crate) fn ready<T>(future: impl Future<Output = T>) -> T {
-    let mut context = TaskContext::from_waker(Waker::noop());
+    let mut context = std::task::Context::from_waker(Waker::noop());
     match pin!(future).poll(&mut context) {
         Poll::Ready(value) => value,
         Poll::Pending => unreachable!("the store is in memory"),
@@ -112,6 +114,11 @@ impl Walk {
     }
 }
 
+/// A presentation at that instant.
+pub(crate) fn at_now() -> Context<'static> {
+    Context { now: Some(now()), ..Context::default() }
+}
+
 /// When the token with this number ends; also the answer by which a walk goes on.
 pub(crate) fn end(number: u64) -> Timestamp {
     let seconds = i64::try_from(number % 1_000_000).expect("small");
@@ -142,7 +149,7 @@ pub(crate) fn same(left: &[u8; 32], right: &[u8; 32]) -> bool {
     let differ = left.iter().zip(right).fold(0, |differ, (left, right)| {
         differ | (u64::from_ne_bytes(*left) ^ u64::from_ne_bytes(*right))
     });
-    std::hint::black_box(differ) == 0
+    black_box(differ) == 0
 }
 
 /// Tokens that an owner has.
@@ -216,4 +223,34 @@ impl Floor {
         let row = self.map.get(text.get(9..25)?)?;
         same(&digest, &row.digest).then_some(row.end)
     }
+}
+
+/// Most tokens issued into one store, so that memory stays bounded.
+const ISSUES: u64 = 20_000;
+
+/// Times a step that fills a store, with a fresh store every so many steps.
+pub(crate) fn in_batches<S, T>(
+    bencher: &mut Bencher<'_>,
+    fresh: impl Fn() -> S,
+    step: impl Fn(&mut S, (&str, &str)) -> T,
+) {
+    let count = rows(ISSUES);
+    let labels: Vec<(String, String)> = (0..count)
+        .map(|number| (owner(number).to_string(), format!("ci {}", number % PER_OWNER)))
+        .collect();
+    bencher.iter_custom(|iterations| {
+        let mut spent = Duration::ZERO;
+        let mut left = iterations;
+        while left > 0 {
+            let mut store = fresh();
+            let batch = left.min(count);
+            let started = Instant::now();
+            for ((owner, name), _) in labels.iter().zip(0..batch) {
+                black_box(step(&mut store, (owner, name)));
+            }
+            spent += started.elapsed();
+            left -= batch;
+        }
+        spent
+    });
 }
