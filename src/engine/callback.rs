@@ -5,17 +5,27 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 
 use super::Engine;
-use crate::owner::{OwnerDirectoryError, OwnerFacts, Rights};
+use crate::owner::{OwnerDirectoryError, OwnerFacts};
+use crate::scope::ScopeSet;
 use crate::token::{Owner, Tenant};
 
 impl Engine {
+    /// What the directory knows of an owner now, if it can tell without waiting.
+    pub(super) fn resident_owner(
+        &self,
+        tenant: &Tenant,
+        owner: &Owner,
+    ) -> Result<Option<OwnerFacts>, OwnerDirectoryError> {
+        contained(|| self.owners.resident(tenant, owner))
+    }
+
     /// What the directory knows of an owner now.
     pub(super) async fn owner(
         &self,
         tenant: &Tenant,
         owner: &Owner,
     ) -> Result<Option<OwnerFacts>, OwnerDirectoryError> {
-        if let Some(facts) = contained(|| self.owners.resident(tenant, owner))? {
+        if let Some(facts) = self.resident_owner(tenant, owner)? {
             return Ok(Some(facts));
         }
         let mut answer = contained(|| self.owners.find(tenant, owner))?;
@@ -26,9 +36,13 @@ impl Engine {
         .await
     }
 
-    /// What an owner may use and grant now.
-    pub(super) fn rights(&self, owner: &OwnerFacts) -> Result<[Rights; 2], OwnerDirectoryError> {
-        contained(|| self.policy.rights(owner))
+    /// What is left of `scopes` for an owner now.
+    pub(super) fn limit(
+        &self,
+        owner: &OwnerFacts,
+        scopes: &ScopeSet,
+    ) -> Result<ScopeSet, OwnerDirectoryError> {
+        contained(|| self.policy.limit(owner, scopes))
     }
 }
 

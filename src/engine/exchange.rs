@@ -148,13 +148,7 @@ impl Hallpass {
         let engine = &*self.0;
         let now = context.now.unwrap_or_else(|| engine.clock.now());
         let kinds = context.kinds.and(EXCHANGEABLE);
-        let verified = match engine.verify(text, &Context { kinds, ..*context }, now).await {
-            Ok(verified) => verified,
-            Err(error) => {
-                engine.report(&error, context, now);
-                return Err(error.into());
-            }
-        };
+        let verified = engine.verify(text, &Context { kinds, ..*context }, now).await?;
         let allowed = engine.catalog.grantable(Kind::Access).and(verified.scopes());
         let scopes = match exchange.scopes {
             Some(scopes) => {

@@ -124,8 +124,7 @@ impl Hallpass {
 
     /// Tells the event sink that a verified token was not enough for what a route asked.
     pub fn report_forbidden(&self, verified: &Verified, required: impl Into<String>) {
-        let event =
-            Event::Forbidden { token: Subject::from(&verified.facts), required: required.into() };
+        let event = Event::Forbidden { token: Subject::from(verified), required: required.into() };
         self.0.events.emit(self.now(), &event);
     }
 }

@@ -184,11 +184,9 @@ impl Engine {
         owner: &OwnerFacts,
         set: &ScopeSet,
     ) -> Result<(), OwnerError> {
-        for rights in self.rights(owner)? {
-            if let Some(scope) = rights.limit(set).first_missing(set) {
-                return Err(OwnerError::Beyond { scope: scope.clone() });
-            }
+        match self.limit(owner, set)?.first_missing(set) {
+            Some(scope) => Err(OwnerError::Beyond { scope: scope.clone() }),
+            None => Ok(()),
         }
-        Ok(())
     }
 }

@@ -29,6 +29,7 @@ const AGENT_LEN: usize = 200;
 #[derive(Debug)]
 pub(super) struct Uses {
     interval_micros: i64,
+    interval_ticks: u32,
     recent: Box<[AtomicU64]>,
     hasher: RandomState,
     waiting: Mutex<HashMap<TokenId, LastUse, RandomState>>,
@@ -38,8 +39,10 @@ pub(super) struct Uses {
 
 impl Uses {
     pub(super) fn new(interval: TimeDelta) -> Self {
+        let interval_micros = interval.num_microseconds().unwrap_or(i64::MAX).max(1);
         Self {
-            interval_micros: interval.num_microseconds().unwrap_or(i64::MAX).max(1),
+            interval_micros,
+            interval_ticks: u32::try_from(interval_micros >> TICK_BITS).unwrap_or(u32::MAX),
             recent: (0..RECENT).map(|_| AtomicU64::new(0)).collect(),
             hasher: RandomState::default(),
             waiting: Mutex::default(),
@@ -58,23 +61,25 @@ impl Uses {
         }
     }
 
-    /// Whether the table does not remember the token from this interval; it does afterwards.
+    /// Whether the table does not remember the token from an interval ago or less; it does
+    /// afterwards.
     fn is_first_lately(&self, id: &TokenId, now: Timestamp) -> bool {
         let hash = self.hasher.hash_one(id);
-        // The upper half names the token, the lower half counts intervals since the epoch.
-        #[expect(clippy::cast_possible_truncation, reason = "the count wraps after an age")]
-        #[expect(clippy::cast_sign_loss, reason = "instants are positive")]
-        let interval = (now.as_micros() / self.interval_micros) as u32;
-        let word = (hash & 0xffff_ffff_0000_0000) | u64::from(interval);
+        let tick = tick(now.as_micros());
+        // The upper half names the token, the lower half tells when it was noted.
+        let word = (hash & 0xffff_ffff_0000_0000) | u64::from(tick);
         #[expect(clippy::cast_possible_truncation, reason = "only the low bits choose the place")]
         let Some(place) = self.recent.get(hash as usize % RECENT) else {
             return true;
         };
-        let first = place.load(Ordering::Relaxed) != word;
-        if first {
+        let noted = place.load(Ordering::Relaxed);
+        #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+        let lately = noted ^ word <= u64::from(u32::MAX)
+            && tick.wrapping_sub(noted as u32) < self.interval_ticks;
+        if !lately {
             place.store(word, Ordering::Relaxed);
         }
-        first
+        !lately
     }
 
     #[cold]
@@ -162,6 +167,15 @@ impl Drop for Taken<'_> {
             self.from.put_back(std::mem::take(&mut self.uses));
         }
     }
+}
+
+/// Microseconds of a tick, as a power of two: a fifteenth of a second.
+const TICK_BITS: u32 = 16;
+
+/// An instant in ticks, which start anew every nine years.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it wraps")]
+fn tick(micros: i64) -> u32 {
+    (micros >> TICK_BITS) as u32
 }
 
 /// A client's name without control characters, cut to 200 bytes.

@@ -210,9 +210,7 @@ impl TokenStore for SqliteStore {
         self.write(move |connection| steps::purge(connection, &purge)).await
     }
 
-    fn resident(&self, _id: &TokenId) -> Option<Facts> {
-        None
-    }
+    fn resident(&self, _id: &TokenId, _look: &mut dyn FnMut(&Facts)) {}
 
     async fn changes(&self) -> Result<Option<Box<dyn Changes>>, StoreError> {
         Ok(None)
