@@ -7,6 +7,22 @@
     reason = "a test that cannot go on fails"
 )]
 
+#[cfg(feature = "http")]
+mod http_answers;
+#[cfg(feature = "axum")]
+mod http_axum;
+#[cfg(feature = "http")]
+mod http_headers;
+#[cfg(feature = "http")]
+mod http_hostile;
+#[cfg(feature = "http")]
+mod http_scopes;
+#[cfg(feature = "http")]
+mod http_support;
+#[cfg(feature = "http")]
+mod http_tokens;
+#[cfg(feature = "tower")]
+mod http_tower;
 #[cfg(feature = "sqlite")]
 mod sqlite_file;
 mod store_cases;
