@@ -227,8 +227,8 @@ impl Engine {
     fn check_successor(&self, text: &str, record: &Record) -> Result<(), RotateError> {
         let refused = |reason| RotateError::from(denied(Some(&record.token.id), reason));
         let facts = Facts::of(record, &self.catalog);
-        let text = TokenText::parse(text, &self.brands)
-            .map_err(|_| refused(DenialReason::Malformed))?;
+        let text =
+            TokenText::parse(text, &self.brands).map_err(|_| refused(DenialReason::Malformed))?;
         match self.check_secret(&text, &facts)? {
             Presented::Current => Ok(()),
             Presented::Older if facts.awaits_first_use() => Ok(()),
