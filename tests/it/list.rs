@@ -71,6 +71,7 @@ fn tokens_without_the_sorted_value_have_their_place() {
     world.issue(ci("never").expiry(Expiry::Never));
     let used = world.issue(ci("soon").expiry(Expiry::In(TimeDelta::days(1))));
     assert!(world.accepts(&used));
+    run(world.hallpass.maintain()).unwrap();
     let by = |key| {
         let request = ListRequest::new(own()).sort(key);
         list(&world, &request).unwrap().tokens
