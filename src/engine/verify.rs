@@ -398,14 +398,16 @@ impl Engine {
         match error {
             VerifyError::Denied(denial) => {
                 if let Denial { reason: DenialReason::UnusableDigest, id: Some(id) } = denial {
-                    self.events.emit(now, &Event::UnusableDigest { id: *id });
+                    self.events.alarm(now, &Event::UnusableDigest { id: *id });
                 }
                 self.events.denied(now, (denial.id, denial.reason), context.ip);
             }
             VerifyError::Unavailable(Outage::MissingPepper { id }) => {
-                self.events.emit(now, &Event::MissingPepper { id: *id });
+                self.events.alarm(now, &Event::MissingPepper { id: *id });
             }
-            VerifyError::Unavailable(_) => {}
+            VerifyError::Unavailable(outage) => {
+                self.events.alarm(now, &Event::Unavailable { outage: outage.to_string() });
+            }
         }
     }
 }

@@ -273,6 +273,8 @@ fn an_outage_is_never_a_denial() {
             Err(VerifyError::Unavailable(Outage::Store(StoreError::Unavailable(_))))
         ));
     }
+    let outages = world.events.count(|event| matches!(event, Event::Unavailable { .. }));
+    assert_eq!(outages, 3);
     world.store.heals();
     assert!(world.accepts(&issued));
 }
