@@ -10,7 +10,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 ///
 /// It is the key under which the record is found, may be shown in lists and used in URLs, and
 /// grants nothing.
+///
+/// Aligned like a word, so that it is copied and compared as words.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(align(8))]
 pub struct TokenId([u8; Self::LEN]);
 
 impl TokenId {
@@ -39,6 +42,7 @@ impl TokenId {
 /// Whether all bytes are base62 digits.
 ///
 /// It looks at every byte whatever it finds, so that the compiler checks many at a time.
+#[expect(clippy::indexing_slicing, reason = "the place is below the length")]
 pub(super) const fn all_base62<const LEN: usize>(bytes: &[u8; LEN]) -> bool {
     let mut others = 0;
     let mut place = 0;
