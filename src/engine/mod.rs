@@ -35,7 +35,7 @@ use crate::owner::OwnerDirectory;
 use crate::policy::Policy;
 use crate::scope::ScopeCatalog;
 use crate::store::TokenStore;
-use crate::token::{Brand, Brands, Entropy, PepperRing};
+use crate::token::{Brand, Brands, Entropy, PepperRing, TokenText};
 
 pub use builder::{BuildError, HallpassBuilder};
 pub use denial::{Denial, DenialReason, Forbidden, Outage, VerifyError};
@@ -101,6 +101,13 @@ impl Hallpass {
     #[must_use]
     pub fn brand(&self) -> &Brand {
         self.0.brands.current()
+    }
+
+    /// Whether a text has the grammar, a brand and the checksum of this app's tokens. It tells a
+    /// token from a password; whether the token is any good, only [`verify`](Self::verify) tells.
+    #[must_use]
+    pub fn recognises(&self, text: &str) -> bool {
+        TokenText::parse(text, &self.0.brands).is_ok()
     }
 
     /// The scopes of the app.
