@@ -3,15 +3,17 @@
 use chrono::TimeDelta;
 
 use super::Hallpass;
-use super::denial::{Outage, VerifyError};
+use super::denial::{DenialReason, Outage, VerifyError};
 use super::event::{Event, Subject};
 use super::issue::{Draft, IssueError, Issued};
 use super::settings::{ScopeWish, SettingsError};
-use super::verified::Context;
+use super::verified::{Context, Verified};
+use super::verify::denied;
+use crate::clock::Timestamp;
 use crate::policy::ExpiryError;
 use crate::scope::{Resources, Scope, ScopeList};
 use crate::store::StoreError;
-use crate::token::{EntropyError, Kind, KindSet, Token};
+use crate::token::{EntropyError, Kind, KindSet, Status, Token};
 
 /// What to exchange a token for.
 #[derive(Debug, Clone, Default)]
@@ -154,6 +156,33 @@ impl Hallpass {
                 return Err(error.into());
             }
         };
+        self.exchange_at(&verified, exchange, now).await
+    }
+
+    /// Exchanges a token that was just verified, where the text is not at hand any more: behind
+    /// the HTTP boundary. As [`exchange`](Self::exchange) otherwise.
+    ///
+    /// # Errors
+    /// [`ExchangeError`] tells what is not allowed or failed. A kind that cannot be exchanged is
+    /// denied.
+    pub async fn exchange_verified(
+        &self,
+        verified: &Verified,
+        exchange: Exchange,
+    ) -> Result<Issued, ExchangeError> {
+        if !EXCHANGEABLE.contains(verified.kind()) {
+            return Err(denied(Some(verified.id()), DenialReason::WrongKind).into());
+        }
+        self.exchange_at(verified, exchange, self.now()).await
+    }
+
+    async fn exchange_at(
+        &self,
+        verified: &Verified,
+        exchange: Exchange,
+        now: Timestamp,
+    ) -> Result<Issued, ExchangeError> {
+        let engine = &*self.0;
         let allowed = engine.catalog.grantable(Kind::Access).and(verified.scopes());
         let scopes = match exchange.scopes {
             Some(scopes) => {
@@ -182,6 +211,10 @@ impl Hallpass {
             engine.policy.exchange_expiry(exchange.lifetime, verified.expires_at(), now)?;
         let parent = engine.store.find(verified.id()).await?;
         let parent = parent.ok_or(StoreError::unavailable("the token vanished"))?.token;
+        // It was good when it was verified, which may be a while ago.
+        if Status::at(&parent, now) != Status::Active {
+            return Err(denied(Some(&parent.id), DenialReason::ParentEnded).into());
+        }
 
         let mut token = Token::new(parent.id, Kind::Access, parent.owner, parent.name, scopes, now);
         token.tenant = parent.tenant;
@@ -201,5 +234,36 @@ impl Hallpass {
         };
         engine.events.emit(now, &event);
         Ok(issued)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        Context, Exchange, ExchangeError, Hallpass, Issue, MemoryStore, RevocationReason,
+        ScopeCatalog,
+    };
+
+    #[tokio::test]
+    async fn a_verified_token_is_exchanged_only_while_it_is_live() {
+        let hallpass = Hallpass::builder(MemoryStore::new())
+            .brand("acme")
+            .catalog(ScopeCatalog::of(["repo:read"]).unwrap())
+            .build()
+            .unwrap();
+        let issue = Issue::new("ci").owner("u1").scopes(["repo:read"]);
+        let issued = hallpass.issue(issue).await.unwrap();
+        let here = Context::default();
+        let verified = hallpass.verify(issued.plain.expose(), &here).await.unwrap();
+
+        let session = hallpass.exchange_verified(&verified, Exchange::new()).await.unwrap();
+        assert_eq!(session.token.parent, Some(issued.token.id));
+        let session = hallpass.verify(session.plain.expose(), &here).await.unwrap();
+        let again = hallpass.exchange_verified(&session, Exchange::new()).await;
+        assert!(matches!(again, Err(ExchangeError::Denied(_))), "{again:?}");
+
+        hallpass.revoke(&issued.token.id, RevocationReason::Requested).await.unwrap();
+        let late = hallpass.exchange_verified(&verified, Exchange::new()).await;
+        assert!(matches!(late, Err(ExchangeError::Denied(_))), "{late:?}");
     }
 }
