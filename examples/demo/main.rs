@@ -6,7 +6,7 @@
 //! prints a curl line for every route.
 
 mod accounts;
-mod app;
+pub(crate) mod app;
 mod automation;
 mod body;
 mod catalog;
@@ -14,7 +14,7 @@ mod data;
 mod guide;
 mod hosting;
 mod me;
-mod options;
+pub(crate) mod options;
 mod playground;
 mod problem;
 mod release;
@@ -68,7 +68,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
+pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error + Send + Sync>> {
     if options.verbose {
         let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG);
         subscriber.with_writer(io::stderr).init();

@@ -2,16 +2,16 @@
 
 use chrono::TimeDelta;
 
-use super::Hallpass;
 use super::denial::{DenialReason, Outage, VerifyError};
 use super::event::{Event, Subject};
 use super::issue::{Draft, IssueError, Issued};
-use super::settings::{ScopeWish, SettingsError};
+use super::settings::{ScopeWish, SettingsError, check_parties};
 use super::verified::{Context, Verified};
 use super::verify::denied;
+use super::{Engine, Hallpass};
 use crate::clock::Timestamp;
 use crate::policy::ExpiryError;
-use crate::scope::{Resources, Scope, ScopeList};
+use crate::scope::{Resources, Scope};
 use crate::store::StoreError;
 use crate::token::{EntropyError, Kind, KindSet, Status, Token};
 
@@ -39,7 +39,8 @@ impl Exchange {
         self
     }
 
-    /// For these audiences, out of the ones that policy names.
+    /// For these audiences: out of the presented token's own, or out of the ones that policy
+    /// names if it has none. Unless given, the presented token's own.
     #[must_use]
     pub fn audience<T: Into<String>>(mut self, audience: impl IntoIterator<Item = T>) -> Self {
         self.audience.extend(audience.into_iter().map(Into::into));
@@ -81,7 +82,7 @@ pub enum ExchangeError {
     /// More than the presented token reaches.
     #[error("the token does not reach these resources")]
     WiderResources,
-    /// An audience that policy does not name.
+    /// An audience that the presented token is not for, or that policy does not name.
     #[error("the audience is not allowed")]
     Audience,
     /// The lifetime is not allowed, or the presented token ends within five seconds.
@@ -149,14 +150,8 @@ impl Hallpass {
         let engine = &*self.0;
         let now = context.now.unwrap_or_else(|| engine.clock.now());
         let kinds = context.kinds.and(EXCHANGEABLE);
-        let verified = match engine.verify(text, &Context { kinds, ..*context }, now).await {
-            Ok(verified) => verified,
-            Err(error) => {
-                engine.report(&error, context, now);
-                return Err(error.into());
-            }
-        };
-        self.exchange_at(&verified, exchange, now).await
+        let verified = engine.verify(text, &Context { kinds, ..*context }, now).await?;
+        engine.exchange(&verified, exchange, now).await
     }
 
     /// Exchanges a token that was just verified, where the text is not at hand any more: behind
@@ -173,27 +168,37 @@ impl Hallpass {
         if !EXCHANGEABLE.contains(verified.kind()) {
             return Err(denied(Some(verified.id()), DenialReason::WrongKind).into());
         }
-        self.exchange_at(verified, exchange, self.now()).await
+        self.0.exchange(verified, exchange, self.now()).await
     }
+}
 
-    async fn exchange_at(
+impl Engine {
+    async fn exchange(
         &self,
         verified: &Verified,
         exchange: Exchange,
         now: Timestamp,
     ) -> Result<Issued, ExchangeError> {
-        let engine = &*self.0;
-        let allowed = engine.catalog.grantable(Kind::Access).and(verified.scopes());
+        let allowed = self.catalog.grantable(Kind::Access).and(verified.scopes());
         let scopes = match exchange.scopes {
             Some(scopes) => {
                 let wish = ScopeWish { scopes, presets: Vec::new() };
-                let (list, set) = engine.resolve_wish(&wish, Kind::Access)?;
+                let (list, set) = self.resolve_wish(&wish, Kind::Access)?;
                 if let Some(scope) = allowed.first_missing(&set) {
                     return Err(ExchangeError::Wider { scope: scope.clone() });
                 }
                 list
             }
-            None => ScopeList::new(allowed.iter().cloned()).map_err(SettingsError::from)?,
+            None => {
+                let list = self.catalog.list_of(&allowed).map_err(SettingsError::from)?;
+                // Scopes that every token has come along unasked.
+                let set = self.catalog.resolve(&list);
+                if let Some(scope) = self.catalog.grantable(Kind::Access).first_missing(&set) {
+                    let scope = scope.clone();
+                    return Err(SettingsError::NotForKind { scope, kind: Kind::Access }.into());
+                }
+                list
+            }
         };
         if scopes.is_empty() {
             return Err(SettingsError::NoScope.into());
@@ -203,13 +208,10 @@ impl Hallpass {
         if !own.contains(&resources) {
             return Err(ExchangeError::WiderResources);
         }
-        let known = &engine.policy.exchange_audiences;
-        if !exchange.audience.iter().all(|audience| known.contains(audience)) {
-            return Err(ExchangeError::Audience);
-        }
+        let audience = self.exchange_audience(verified, exchange.audience)?;
         let expires_at =
-            engine.policy.exchange_expiry(exchange.lifetime, verified.expires_at(), now)?;
-        let parent = engine.store.find(verified.id()).await?;
+            self.policy.exchange_expiry(exchange.lifetime, verified.expires_at(), now)?;
+        let parent = self.store.find(verified.id()).await?;
         let parent = parent.ok_or(StoreError::unavailable("the token vanished"))?.token;
         // It was good when it was verified, which may be a while ago.
         if Status::at(&parent, now) != Status::Active {
@@ -220,20 +222,41 @@ impl Hallpass {
         token.tenant = parent.tenant;
         token.resources = resources;
         token.networks = parent.networks;
-        token.audience = exchange.audience;
+        token.audience = audience;
         token.client = parent.client;
         token.created_by = verified.actor();
         token.expires_at = Some(expires_at);
         token.parent = Some(parent.id);
-        let draft = Draft { token, idempotency: None, quota: engine.policy.exchange_quota };
-        let issued = engine.store_new(draft, false, now).await?;
+        let draft = Draft { token, idempotency: None, quota: self.policy.exchange_quota };
+        let issued = self.store_new(draft, false, now).await?;
         let event = Event::Issued {
             token: Subject::from(&issued.token),
             by: verified.actor(),
             parent: Some(parent.id),
         };
-        engine.events.emit(now, &event);
+        self.events.emit(now, &event);
         Ok(issued)
+    }
+
+    /// For whom an exchanged token is. A token for somebody never becomes one for somebody else,
+    /// nor one for the app itself.
+    fn exchange_audience(
+        &self,
+        verified: &Verified,
+        mut asked: Vec<String>,
+    ) -> Result<Vec<String>, ExchangeError> {
+        let own = verified.audience();
+        let allowed = if own.is_empty() { &self.policy.exchange_audiences } else { own };
+        if !asked.iter().all(|audience| allowed.contains(audience)) {
+            return Err(ExchangeError::Audience);
+        }
+        if asked.is_empty() {
+            return Ok(own.to_vec());
+        }
+        asked.sort_unstable();
+        asked.dedup();
+        check_parties(asked.iter().map(String::as_str))?;
+        Ok(asked)
     }
 }
 

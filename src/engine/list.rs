@@ -130,9 +130,8 @@ impl OnBehalf<'_> {
     /// # Errors
     /// [`StoreError`] if that cannot be told.
     pub async fn get(&self, id: &TokenId) -> Result<Option<Token>, StoreError> {
-        self.engine.settle_uses().await;
         match self.reach(id).await {
-            Ok(record) => Ok(Some(record.token)),
+            Ok(record) => Ok(Some(self.engine.with_last_use(record.token))),
             Err(Unreachable::NotFound) => Ok(None),
             Err(Unreachable::Store(error)) => Err(error),
         }
@@ -140,7 +139,8 @@ impl OnBehalf<'_> {
 
     /// A page of the tokens that a filter admits and the caller reaches.
     ///
-    /// Uses noted on this engine are written first, so that the page shows them.
+    /// The tokens show uses that this engine noted and has not written yet; sorting and filtering
+    /// by last use go by what is written.
     ///
     /// # Errors
     /// [`ListError`] tells what is wrong with the request or failed.
@@ -158,7 +158,6 @@ impl OnBehalf<'_> {
                 Some(position.ok_or(ListError::Cursor)?)
             }
         };
-        self.engine.settle_uses().await;
         // One more than asked for tells whether there is a next page.
         let page = PageRequest {
             sort: request.sort,
@@ -174,7 +173,21 @@ impl OnBehalf<'_> {
             let position = Position { value: request.sort.value_of(last), id: last.token.id };
             self.engine.seal_cursor(&position, &list, now)
         });
-        Ok(Page { tokens: records.into_iter().map(|record| record.token).collect(), next })
+        let tokens = records.into_iter().map(|record| self.engine.with_last_use(record.token));
+        Ok(Page { tokens: tokens.collect(), next })
+    }
+}
+
+impl Engine {
+    /// A token with the last use that waits to be written, if that is newer.
+    fn with_last_use(&self, mut token: Token) -> Token {
+        if let Some(waiting) = self.uses.waiting(&token.id)
+            && token.revocation.is_none()
+            && token.last_use.as_ref().is_none_or(|written| written.at < waiting.at)
+        {
+            token.last_use = Some(waiting);
+        }
+        token
     }
 }
 
@@ -193,8 +206,9 @@ impl ListIdentity {
 const CODE_LEN: usize = 16;
 /// The form of cursors written today.
 const CURSOR_VERSION: u8 = 1;
-/// Longest cursor that is looked at, in bytes.
-const MAX_CURSOR: usize = 1024;
+/// Longest cursor that is looked at, in bytes. A name of 100 characters can have a key of 1,200
+/// bytes and more, and base64 lengthens it by a third.
+const MAX_CURSOR: usize = 4096;
 const CURSOR_LIFE: TimeDelta = TimeDelta::days(1);
 
 /// A cursor is unpadded base64url of: version, instant, id, tag, sort value, code. The code is

@@ -4,6 +4,7 @@
 //! to a [`Caller`](crate::Caller).
 
 mod builder;
+mod callback;
 mod denial;
 mod duplicate;
 mod event;
@@ -130,8 +131,7 @@ impl Hallpass {
 
     /// Tells the event sink that a verified token was not enough for what a route asked.
     pub fn report_forbidden(&self, verified: &Verified, required: impl Into<String>) {
-        let event =
-            Event::Forbidden { token: Subject::from(&verified.facts), required: required.into() };
+        let event = Event::Forbidden { token: Subject::from(verified), required: required.into() };
         self.0.events.emit(self.now(), &event);
     }
 }

@@ -290,6 +290,22 @@ impl ScopeCatalog {
         ScopeSet::new(bits.unwrap_or_default(), self.compiled)
     }
 
+    /// The fewest scopes that together amount to nothing outside the set: those whose
+    /// implications are all in it, less those that another one of them implies.
+    ///
+    /// # Errors
+    /// [`ParseScopeError::TooMany`] if more than 64 are left.
+    pub(crate) fn list_of(&self, set: &ScopeSet) -> Result<ScopeList, ParseScopeError> {
+        let mut kept: Vec<DeclaredScope<'_>> = Vec::new();
+        for declared in self.iter().filter(|declared| set.contains(&declared.closure())) {
+            if !kept.iter().any(|wider| wider.closure().contains(&declared.closure())) {
+                kept.retain(|narrower| !declared.closure().contains(&narrower.closure()));
+                kept.push(declared);
+            }
+        }
+        ScopeList::new(kept.into_iter().map(|declared| declared.scope().clone()))
+    }
+
     /// The stored scopes that are not declared any more.
     pub fn unknown<'a>(&self, list: &'a ScopeList) -> impl Iterator<Item = &'a Scope> {
         list.iter().filter(|scope| self.compiled.index(scope.as_str()).is_none())

@@ -4,6 +4,7 @@
 //! secret, never reads a clock, and knows nothing of the engine above it.
 
 mod change;
+mod changes;
 mod contract;
 mod error;
 mod facts;
@@ -13,6 +14,7 @@ mod memory;
 mod sqlite;
 
 pub use change::{Admission, Change, Purge, Use};
+pub use changes::{Changes, Notice};
 pub use contract::TokenStore;
 pub use error::{Conflict, StoreError};
 pub use facts::{Facts, RareFacts};

@@ -10,6 +10,7 @@ use foldhash::fast::RandomState;
 
 use self::entry::Entry;
 use super::change::{Admission, Change, Purge, Use};
+use super::changes::Changes;
 use super::contract::TokenStore;
 use super::error::{Conflict, StoreError};
 use super::facts::Facts;
@@ -323,8 +324,14 @@ impl TokenStore for MemoryStore {
         Ok(ended.len() as u64)
     }
 
-    fn resident(&self, id: &TokenId) -> Option<Facts> {
-        self.entries.pin().get(id).map(|entry| entry.facts.clone())
+    fn resident(&self, id: &TokenId, look: &mut dyn FnMut(&Facts)) {
+        if let Some(entry) = self.entries.pin().get(id) {
+            look(&entry.facts);
+        }
+    }
+
+    async fn changes(&self) -> Result<Option<Box<dyn Changes>>, StoreError> {
+        Ok(None)
     }
 
     fn attach(&self, catalog: &ScopeCatalog) {

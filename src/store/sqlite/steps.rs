@@ -276,3 +276,142 @@ fn one_id(
     let mut rows = statement.query(values)?;
     rows.next()?.map(row::id).transpose()
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::types::Value;
+
+    use super::*;
+    use crate::store::sqlite::schema;
+    use crate::store::{Position, Reach, SortKey, SortValue};
+    use crate::token::{Owner, Status, Tenant};
+
+    fn connection() -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut connection).unwrap();
+        connection
+    }
+
+    /// How SQLite means to run a statement.
+    fn plan(connection: &Connection, sql: &str) -> String {
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let unbound = vec![Value::Null; statement.parameter_count()];
+        let rows = statement
+            .query_map(params_from_iter(unbound), |row| row.get::<_, String>("detail"))
+            .unwrap();
+        rows.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Checks that a statement goes straight to its rows by this index, in their order.
+    fn assert_uses(connection: &Connection, sql: &str, index: &str) {
+        let plan = plan(connection, sql);
+        assert!(plan.contains(index), "{sql}\n{plan}");
+        for slow in ["SCAN tokens", "SCAN ended", "SCAN child", "TEMP B-TREE"] {
+            assert!(!plan.contains(slow), "{sql}\n{plan}");
+        }
+    }
+
+    fn now() -> Timestamp {
+        Timestamp::from_micros(1_000_000).unwrap()
+    }
+
+    fn after(sort: SortKey) -> Position {
+        let value = match sort {
+            SortKey::Name => SortValue::Text("a".to_owned()),
+            _ => SortValue::Number(1),
+        };
+        Position { value, id: "0000000000000001".parse().unwrap() }
+    }
+
+    const SORTS: [(SortKey, &str); 4] = [
+        (SortKey::CreatedAt, "created"),
+        (SortKey::Name, "name"),
+        (SortKey::ExpiresAt, "expires"),
+        (SortKey::LastUsedAt, "used"),
+    ];
+
+    #[test]
+    fn single_lookups_use_an_index() {
+        let connection = connection();
+        for (sql, index) in [
+            (FIND, "sqlite_autoindex_tokens_1"),
+            (TAKEN, "sqlite_autoindex_tokens_1"),
+            (STATE, "sqlite_autoindex_tokens_1"),
+            (TOUCH, "sqlite_autoindex_tokens_1"),
+            (REPLAYED, "tokens_idempotency"),
+            (NAMED, "tokens_owner_name (tenant=? AND owner=? AND name_key=?)"),
+            (LIVE, "tokens_live (tenant=? AND owner=? AND kind=? AND expires_order>?)"),
+            (PURGE, "tokens_ended (kind=? AND ended_at<?)"),
+            (PURGE, "tokens_parent (parent=?)"),
+        ] {
+            assert_uses(&connection, sql, index);
+        }
+    }
+
+    #[test]
+    fn every_kind_is_purged() {
+        for kind in Kind::ALL {
+            assert!(PURGE.contains(&format!("'{kind}'")), "{kind}");
+        }
+    }
+
+    #[test]
+    fn an_owners_page_uses_an_index_in_every_order() {
+        let connection = connection();
+        let owner = Owner::parse("u1").unwrap();
+        let every = Filter::new(Reach::Owner(Tenant::DEFAULT, owner));
+        let mut live = every.clone();
+        live.statuses = Some(vec![Status::Active, Status::Suspended, Status::NotYetValid]);
+        live.text = Some("a".to_owned());
+        for filter in [every, live] {
+            for (sort, index) in SORTS {
+                for descending in [false, true] {
+                    for after in [None, Some(after(sort))] {
+                        let page = PageRequest { sort, descending, after, limit: 10 };
+                        let query = Query::page(&filter, &page, now());
+                        let index = format!("tokens_owner_{index} (tenant=? AND owner=?");
+                        assert_uses(&connection, &query.sql, &index);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn windows_families_and_ids_use_an_index() {
+        let connection = connection();
+        let page = |sort| PageRequest { sort, descending: false, after: None, limit: 10 };
+        let mut ending = Filter::new(Reach::All);
+        ending.expires_from = Some(now());
+        ending.expires_before = Some(now());
+        let query = Query::page(&ending, &page(SortKey::ExpiresAt), now());
+        assert_uses(
+            &connection,
+            &query.sql,
+            "tokens_expires (expires_order>? AND expires_order<?)",
+        );
+
+        let mut idle = Filter::new(Reach::All);
+        idle.unused_since = Some(now());
+        let query = Query::page(&idle, &page(SortKey::LastUsedAt), now());
+        assert_uses(&connection, &query.sql, "tokens_used (used_order<?)");
+
+        let id: TokenId = "0000000000000001".parse().unwrap();
+        let mut some = Filter::new(Reach::All);
+        some.ids = Some(vec![id]);
+        for (filter, index) in [
+            (some, "sqlite_autoindex_tokens_1"),
+            (idle, "tokens_used"),
+            (Filter::new(Reach::Family(id)), "tokens_parent (parent=?)"),
+            (
+                Filter::new(Reach::Owner(Tenant::DEFAULT, Owner::parse("u1").unwrap())),
+                "(tenant=? AND owner=?",
+            ),
+        ] {
+            let mut query =
+                Query::new("UPDATE tokens SET version = 1 WHERE revoked_at IS NULL AND ");
+            query.admitted(&filter, now());
+            assert_uses(&connection, &query.sql, index);
+        }
+    }
+}

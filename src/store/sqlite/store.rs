@@ -14,7 +14,8 @@ use super::{schema, steps};
 use crate::clock::Timestamp;
 use crate::scope::ScopeCatalog;
 use crate::store::{
-    Admission, Change, Facts, Filter, PageRequest, Purge, Reach, StoreError, TokenStore, Use,
+    Admission, Change, Changes, Facts, Filter, PageRequest, Purge, Reach, StoreError, TokenStore,
+    Use,
 };
 use crate::token::{Record, Revocation, TokenId};
 
@@ -209,8 +210,10 @@ impl TokenStore for SqliteStore {
         self.write(move |connection| steps::purge(connection, &purge)).await
     }
 
-    fn resident(&self, _id: &TokenId) -> Option<Facts> {
-        None
+    fn resident(&self, _id: &TokenId, _look: &mut dyn FnMut(&Facts)) {}
+
+    async fn changes(&self) -> Result<Option<Box<dyn Changes>>, StoreError> {
+        Ok(None)
     }
 
     fn attach(&self, _catalog: &ScopeCatalog) {}
@@ -221,5 +224,131 @@ impl fmt::Debug for SqliteStore {
         f.debug_struct("SqliteStore")
             .field("readers", &self.0.readers.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::scope::ScopeList;
+    use crate::store::Conflict;
+    use crate::token::{
+        Brand, Brands, Kind, OsEntropy, Owner, PepperRing, PlainToken, Token, TokenText,
+    };
+
+    /// Runs a step of a store outside of any runtime, where it never waits.
+    fn run<T>(step: impl Future<Output = T>) -> T {
+        match pin!(step).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => value,
+            Poll::Pending => panic!("waited"),
+        }
+    }
+
+    fn now() -> Timestamp {
+        Timestamp::from_micros(1_000_000).unwrap()
+    }
+
+    fn anything() -> Admission {
+        Admission { now: now(), quota: None, unique_name: false }
+    }
+
+    /// A new token's text and its record.
+    fn issued(ring: &PepperRing) -> (PlainToken, Record) {
+        let brand: Brand = "acme".parse().unwrap();
+        let (plain, id) = PlainToken::generate(&brand, Kind::Personal, &OsEntropy).unwrap();
+        let brands = Brands::new(brand);
+        let text = TokenText::parse(plain.expose(), &brands).unwrap();
+        let (owner, name) = (Owner::parse("u1").unwrap(), "ci".parse().unwrap());
+        let token = Token::new(id, Kind::Personal, owner, name, ScopeList::default(), now());
+        let record = Record::new(token, ring.digest(&text));
+        (plain, record)
+    }
+
+    #[test]
+    fn no_secret_is_in_the_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(directory.path().join("tokens")).unwrap();
+        let ring = PepperRing::none();
+        let mut secrets = Vec::new();
+        for _ in 0..10 {
+            let (plain, record) = issued(&ring);
+            let (next, rotated) = issued(&ring);
+            run(store.insert(&record, &anything())).unwrap();
+            let change = Change {
+                digest: Some(rotated.digest),
+                superseded: Some(Some(record.digest)),
+                ..Change::default()
+            };
+            run(store.update(&record.token.id, 1, &change, now())).unwrap();
+            secrets.extend([plain, next]);
+        }
+        let mut bytes = Vec::new();
+        for entry in fs::read_dir(directory.path()).unwrap() {
+            bytes.extend(fs::read(entry.unwrap().path()).unwrap());
+        }
+        let holds = |part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
+        assert!(holds(b"v1$0$"));
+        for secret in &secrets {
+            let (_, tail) = secret.expose().rsplit_once('_').unwrap();
+            for part in tail.as_bytes().windows(8).step_by(4) {
+                assert!(!holds(part));
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_an_outage_for_writers_only() {
+        let store = SqliteStore::open_in_memory().unwrap();
+        let (_, first) = issued(&PepperRing::none());
+        run(store.insert(&first, &anything())).unwrap();
+        lock(&store.0.writer).pragma_update(None, "max_page_count", 1).unwrap();
+        let (error, stored) = (0..)
+            .find_map(|count| {
+                let (_, record) = issued(&PepperRing::none());
+                run(store.insert(&record, &anything())).err().map(|error| (error, count))
+            })
+            .unwrap();
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+        assert_eq!(run(store.find(&first.token.id)).unwrap().as_ref(), Some(&first));
+        let mark = Revocation {
+            at: now(),
+            by: crate::token::Actor::System,
+            reason: crate::token::RevocationReason::Requested,
+        };
+        let everything = Filter::new(Reach::All);
+        let error = run(store.revoke(&everything, &mark)).unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+        // Once there is room again, nothing of what was refused is found.
+        lock(&store.0.writer).pragma_update(None, "max_page_count", 1_000_000).unwrap();
+        assert_eq!(run(store.revoke(&everything, &mark)).unwrap().len(), stored + 1);
+    }
+
+    #[test]
+    fn a_step_that_panics_leaves_no_trace() {
+        let store = SqliteStore::open_in_memory().unwrap();
+        let (_, record) = issued(&PepperRing::none());
+        let broken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            store.0.write::<()>(|connection| {
+                steps::insert(connection, &record, &anything())?;
+                panic!("in the middle of a step");
+            })
+        }));
+        assert!(broken.is_err());
+        assert_eq!(run(store.find(&record.token.id)).unwrap(), None);
+        run(store.insert(&record, &anything())).unwrap();
+        let again = run(store.insert(&record, &anything())).unwrap_err();
+        assert!(matches!(again, StoreError::Conflict(Conflict::IdTaken)), "{again:?}");
+    }
+
+    #[test]
+    fn a_store_can_be_shared_and_shows_nothing() {
+        fn shared<T: Clone + Send + Sync + 'static>(_: &T) {}
+        let store = SqliteStore::open_in_memory().unwrap();
+        shared(&store);
+        assert_eq!(format!("{store:?}"), "SqliteStore { readers: 0, .. }");
     }
 }
