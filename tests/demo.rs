@@ -1,5 +1,12 @@
 //! The demo over a real socket: every row of its table, and what must be refused.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+
 #[path = "../examples/demo/main.rs"]
 #[expect(dead_code, reason = "the tests take the place of `main`")]
 mod demo;
