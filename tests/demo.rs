@@ -830,11 +830,11 @@ fn data_tokens_always_show_the_profile_and_never_end() {
 
 #[test]
 fn data_tokens_end_where_policy_says_so() {
-    let demo = Demo::start_with(|settings| settings.data_lifetime = Some(TimeDelta::days(400)));
+    let demo = Demo::start_with(|settings| settings.data_lifetime = Some(TimeDelta::days(100)));
     let made = demo.token("alice", DATA, &json!({"name": "x", "scopes": ["openid"]}));
     let [start, end] = ["created_at", "expires_at"]
         .map(|field| text(&made, field).parse::<hallpass::Timestamp>().unwrap());
-    assert_eq!(end.since(start), TimeDelta::days(400));
+    assert_eq!(end.since(start), TimeDelta::days(100));
     demo.get("/me").bearer(text(&made, "token")).expect(200);
 }
 

@@ -80,16 +80,13 @@ impl App {
         let accounts =
             Arc::new(Accounts::new(&settings.passwords, settings.argon2.clone(), &catalog)?);
         let policy = Policy {
-            // Only the data platform asks for it.
-            allow_never: true,
+            // Only the data platform asks for it. Where it may not any more, its old tokens end too.
+            allow_never: settings.data_lifetime.is_none(),
             quota: Some(QUOTA),
             // Descriptions on the automation and hosting platforms can repeat. Where names cannot,
             // `issue_named` says so.
             unique_names: false,
             let_sessions_finish: settings.let_sessions_finish,
-            max_lifetime: settings
-                .data_lifetime
-                .map_or(TimeDelta::days(366), |life| life.max(TimeDelta::days(366))),
             ..Policy::default()
         };
         let hallpass = Hallpass::builder(store)

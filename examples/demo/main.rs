@@ -22,7 +22,7 @@ mod sign_in;
 mod tokens;
 
 use std::error::Error;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -101,7 +101,8 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error + Send + S
     maintenance.abort();
     // Last uses that were not written yet would be lost.
     app.hallpass.maintain().await?;
-    println!("stopped");
+    // Whoever read the output may be gone.
+    let _ = writeln!(io::stdout(), "stopped");
     Ok(served?)
 }
 

@@ -17,7 +17,7 @@ Options:
   --sessions POLICY     what becomes of sessions that a token negotiated when the token is
                         deleted: they die, or they finish [default: die]
   --data-tokens LIFE    how long tokens of the data platform live: never to let them live for
-                        ever, or a number of days [default: never]
+                        ever, or 1 to 366 days [default: never]
   --password PW         the password of every account, also from DEMO_PASSWORD; anybody on this
                         machine can see it in the list of processes [default: random ones]
   --verbose             report what happens to tokens on standard error
@@ -115,10 +115,10 @@ fn lifetime(life: &str) -> Result<Option<TimeDelta>, String> {
     if life == "never" {
         return Ok(None);
     }
-    let days = life.parse().ok().filter(|days| (1..=3650).contains(days));
+    let days = life.parse().ok().filter(|days| (1..=366).contains(days));
     days.and_then(TimeDelta::try_days)
         .map(Some)
-        .ok_or_else(|| format!("--data-tokens {life}: write never, or 1 to 3650 days"))
+        .ok_or_else(|| format!("--data-tokens {life}: write never, or 1 to 366 days"))
 }
 
 #[cfg(test)]
@@ -156,7 +156,8 @@ mod tests {
             ("--database postgres://x", "sqlite:PATH"),
             ("--database sqlite:", "sqlite:PATH"),
             ("--sessions maybe", "finish"),
-            ("--data-tokens 0", "3650"),
+            ("--data-tokens 0", "366"),
+            ("--data-tokens 367", "366"),
             ("--password=", "password"),
         ] {
             let error = parse(line).unwrap_err();
