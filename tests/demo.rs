@@ -215,6 +215,7 @@ fn automation_tokens_live_from_creation_to_deletion() {
     let ask = demo.post(AUTOMATION).user("alice");
     let made = ask.json(&json!({"description": "CI", "scope": "write"})).expect(201);
     assert_eq!(made.header("cache-control"), Some("no-store"));
+    assert!(made.header("vary").unwrap().starts_with("authorization"));
     let new = made.json();
     let (token, id) = (text(&new, "token"), text(&new, "id"));
     assert!(token.starts_with("demo_pat_"));

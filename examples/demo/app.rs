@@ -7,7 +7,7 @@ use std::sync::Arc;
 use argon2::Argon2;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Query};
-use axum::http::header::{CACHE_CONTROL, HeaderValue};
+use axum::http::header::{CACHE_CONTROL, HeaderValue, VARY};
 use axum::http::request::Parts;
 use axum::response::Response;
 use axum::routing::get;
@@ -296,13 +296,19 @@ impl<S: Send + Sync> FromRequestParts<S> for PageQuery {
     }
 }
 
-/// Nothing that the demo answers is for a cache.
+/// The headers in which somebody may say who they are.
+const CREDENTIALS: &str = "Authorization, x-release-personal-token, x-release-webhook-token";
+
+/// Nothing that the demo answers is for a cache, or the same for everybody.
 async fn keep_from_caches(mut response: Response) -> Response {
     let strict = |value: &HeaderValue| {
         value.to_str().is_ok_and(|value| value.split(',').any(|part| part.trim() == "no-store"))
     };
     if !response.headers().get_all(CACHE_CONTROL).iter().any(strict) {
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if !response.headers().contains_key(VARY) {
+        response.headers_mut().insert(VARY, HeaderValue::from_static(CREDENTIALS));
     }
     response
 }
