@@ -63,6 +63,9 @@ pub use engine::*;
 pub use owner::{EveryOwner, OwnerDirectory, OwnerDirectoryError, OwnerFacts, OwnerKind, Rights};
 pub use policy::{Ceiling, Expiry, ExpiryError, Policy, PolicyError};
 pub use scope::*;
+#[cfg(feature = "conformance")]
+#[doc(inline)]
+pub use store::conformance;
 pub use store::{MemoryStore, StoreError, TokenStore};
 #[cfg(feature = "sqlite")]
 pub use store::{SqliteOptions, SqliteStore};

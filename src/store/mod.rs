@@ -5,6 +5,8 @@
 
 mod change;
 mod changes;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod contract;
 mod error;
 mod facts;
