@@ -105,7 +105,8 @@ impl RareFacts {
             && token.audience.is_empty()
             && token.parent.is_none()
             && token.client.is_none()
-            && token.rotation.is_none();
+            && token.rotation.is_none()
+            && record.superseded.is_none();
         (!common).then(|| Self {
             resources: token.resources.clone(),
             networks: token.networks.clone(),

@@ -10,6 +10,8 @@ mod error;
 mod facts;
 mod filter;
 mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 pub use change::{Admission, Change, Purge, Use};
 pub use changes::{Changes, Notice};
@@ -18,3 +20,5 @@ pub use error::{Conflict, StoreError};
 pub use facts::{Facts, RareFacts};
 pub use filter::{Filter, PageRequest, Position, Reach, SortKey, SortValue};
 pub use memory::MemoryStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteOptions, SqliteStore};

@@ -371,6 +371,18 @@ impl Metadata {
         Self::new(&serde_json::from_str(text).map_err(|_| MetadataError::NotAnObject)?)
     }
 
+    /// Takes the text of a JSON object that was [`as_json`](Self::as_json), and keeps it as it
+    /// is. Reading numbers and writing them again could change them.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn from_stored(text: &str) -> Result<Self, MetadataError> {
+        if text.len() > Self::MAX_LEN {
+            return Err(MetadataError::TooLong);
+        }
+        serde_json::from_str::<std::collections::HashMap<String, serde::de::IgnoredAny>>(text)
+            .map_err(|_| MetadataError::NotAnObject)?;
+        Ok(Self((text != "{}").then(|| text.into())))
+    }
+
     /// The JSON object as text.
     #[must_use]
     pub fn as_json(&self) -> &str {
