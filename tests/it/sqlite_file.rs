@@ -129,7 +129,7 @@ fn processes_share_a_file() {
     let store = SqliteStore::open(&path).unwrap();
     // Half of what the processes tried together.
     let kept = block_on(everything(&store));
-    assert_eq!(kept.len() as u32, EACH * 3 / 2);
+    assert_eq!(kept.len(), EACH as usize * 3 / 2);
     let used = kept.iter().filter_map(|record| record.token.last_use.as_ref());
     assert!(used.map(|used| used.at).all(|used| used == at(i64::from(EACH) - 1)));
 }
