@@ -3,17 +3,25 @@
 #![warn(clippy::string_slice)]
 #![cfg_attr(test, expect(clippy::string_slice, reason = "tests cut ASCII texts"))]
 
+#[cfg(feature = "axum")]
+pub mod axum;
 mod caller;
 mod clock;
+#[cfg(feature = "http")]
+pub mod credential;
 mod engine;
 mod owner;
 mod policy;
 mod scope;
 pub mod store;
 mod token;
+#[cfg(feature = "tower")]
+pub mod tower;
 
 pub use caller::Caller;
 pub use clock::{Clock, ManualClock, ParseTimestampError, SystemClock, Timestamp};
+#[cfg(feature = "http")]
+pub use credential::{Boundary, Requirement, Sources};
 pub use engine::*;
 pub use owner::{EveryOwner, OwnerDirectory, OwnerDirectoryError, OwnerFacts, OwnerKind, Rights};
 pub use policy::{Ceiling, Expiry, ExpiryError, Policy, PolicyError};

@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::caller::Caller;
 use crate::clock::Timestamp;
 use crate::owner::{OwnerFacts, OwnerKind, Rights};
+use crate::scope::ScopeSet;
 use crate::token::{Lifecycle, RevocationReason};
 
 /// When a token is to end.
@@ -247,10 +248,14 @@ impl Policy {
         Ok(end.map_or(until, |end| end.min(until)))
     }
 
-    /// What an owner may use and grant now.
+    /// What is left of `scopes` for such an owner now.
     #[must_use]
-    pub fn rights(&self, owner: &OwnerFacts) -> [Rights; 2] {
-        [owner.rights, self.ceiling.as_ref().map_or(Rights::All, |ceiling| ceiling(owner))]
+    pub fn limit(&self, owner: &OwnerFacts, scopes: &ScopeSet) -> ScopeSet {
+        let own = owner.rights.limit(scopes);
+        match &self.ceiling {
+            None => own,
+            Some(ceiling) => ceiling(owner).limit(&own),
+        }
     }
 
     /// Whether such an owner may hold tokens.

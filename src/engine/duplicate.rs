@@ -4,7 +4,7 @@ use super::Hallpass;
 use super::event::{Event, Subject};
 use super::issue::{Draft, IssueError, Issued};
 use super::on_behalf::{OnBehalf, Unreachable};
-use super::settings::parse_name;
+use super::settings::{ScopeWish, parse_name};
 use crate::policy::Expiry;
 use crate::token::{Kind, Token, TokenId};
 
@@ -36,14 +36,21 @@ impl OnBehalf<'_> {
         self.confirm(now).map_err(|_| IssueError::Unconfirmed)?;
         let name = parse_name(name)?;
         let owner = engine.admitted_owner(&source.tenant, &source.owner).await?;
-        engine.check_rights(&owner, &engine.catalog.resolve(&source.scopes))?;
-        let start = source.not_before.unwrap_or(source.created_at).max(source.created_at);
+        let wish = ScopeWish {
+            scopes: source.scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
+            presets: Vec::new(),
+        };
+        let (scopes, set) = engine.resolve_wish(&wish, source.kind)?;
+        engine.check_rights(&owner, &set)?;
+        // A rotation started the life anew.
+        let begun = source.lifecycle().issued_at;
+        let start = source.not_before.map_or(begun, |start| start.max(begun));
         let expiry = match source.expires_at {
             None => Expiry::Never,
             Some(end) => Expiry::In(end.since(start)),
         };
         let expires_at = engine.policy.expiry(Some(expiry), now)?;
-        let mut token = Token::new(source.id, source.kind, source.owner, name, source.scopes, now);
+        let mut token = Token::new(source.id, source.kind, source.owner, name, scopes, now);
         token.tenant = source.tenant;
         token.description = source.description;
         token.resources = source.resources;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use super::denial::DenialReason;
 use super::owner_event::OwnerChange;
+use super::verified::Verified;
 use crate::clock::Timestamp;
 use crate::token::{Actor, Kind, Owner, RevocationReason, Tenant, Token, TokenId};
 
@@ -150,6 +151,17 @@ impl From<&Token> for Subject {
             kind: token.kind,
             tenant: token.tenant.clone(),
             owner: token.owner.clone(),
+        }
+    }
+}
+
+impl From<&Verified> for Subject {
+    fn from(verified: &Verified) -> Self {
+        Self {
+            id: *verified.id(),
+            kind: verified.kind(),
+            tenant: verified.tenant().clone(),
+            owner: verified.owner().clone(),
         }
     }
 }

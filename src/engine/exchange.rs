@@ -2,14 +2,14 @@
 
 use chrono::TimeDelta;
 
-use super::Hallpass;
 use super::denial::{Outage, VerifyError};
 use super::event::{Event, Subject};
 use super::issue::{Draft, IssueError, Issued};
-use super::settings::{ScopeWish, SettingsError};
-use super::verified::Context;
+use super::settings::{ScopeWish, SettingsError, check_parties};
+use super::verified::{Context, Verified};
+use super::{Engine, Hallpass};
 use crate::policy::ExpiryError;
-use crate::scope::{Resources, Scope, ScopeList};
+use crate::scope::{Resources, Scope};
 use crate::store::StoreError;
 use crate::token::{EntropyError, Kind, KindSet, Token};
 
@@ -37,7 +37,8 @@ impl Exchange {
         self
     }
 
-    /// For these audiences, out of the ones that policy names.
+    /// For these audiences: out of the presented token's own, or out of the ones that policy
+    /// names if it has none. Unless given, the presented token's own.
     #[must_use]
     pub fn audience<T: Into<String>>(mut self, audience: impl IntoIterator<Item = T>) -> Self {
         self.audience.extend(audience.into_iter().map(Into::into));
@@ -79,7 +80,7 @@ pub enum ExchangeError {
     /// More than the presented token reaches.
     #[error("the token does not reach these resources")]
     WiderResources,
-    /// An audience that policy does not name.
+    /// An audience that the presented token is not for, or that policy does not name.
     #[error("the audience is not allowed")]
     Audience,
     /// The lifetime is not allowed, or the presented token ends within five seconds.
@@ -147,13 +148,7 @@ impl Hallpass {
         let engine = &*self.0;
         let now = context.now.unwrap_or_else(|| engine.clock.now());
         let kinds = context.kinds.and(EXCHANGEABLE);
-        let verified = match engine.verify(text, &Context { kinds, ..*context }, now).await {
-            Ok(verified) => verified,
-            Err(error) => {
-                engine.report(&error, context, now);
-                return Err(error.into());
-            }
-        };
+        let verified = engine.verify(text, &Context { kinds, ..*context }, now).await?;
         let allowed = engine.catalog.grantable(Kind::Access).and(verified.scopes());
         let scopes = match exchange.scopes {
             Some(scopes) => {
@@ -164,7 +159,16 @@ impl Hallpass {
                 }
                 list
             }
-            None => ScopeList::new(allowed.iter().cloned()).map_err(SettingsError::from)?,
+            None => {
+                let list = engine.catalog.list_of(&allowed).map_err(SettingsError::from)?;
+                // Scopes that every token has come along unasked.
+                let set = engine.catalog.resolve(&list);
+                if let Some(scope) = engine.catalog.grantable(Kind::Access).first_missing(&set) {
+                    let scope = scope.clone();
+                    return Err(SettingsError::NotForKind { scope, kind: Kind::Access }.into());
+                }
+                list
+            }
         };
         if scopes.is_empty() {
             return Err(SettingsError::NoScope.into());
@@ -174,10 +178,7 @@ impl Hallpass {
         if !own.contains(&resources) {
             return Err(ExchangeError::WiderResources);
         }
-        let known = &engine.policy.exchange_audiences;
-        if !exchange.audience.iter().all(|audience| known.contains(audience)) {
-            return Err(ExchangeError::Audience);
-        }
+        let audience = engine.exchange_audience(&verified, exchange.audience)?;
         let expires_at =
             engine.policy.exchange_expiry(exchange.lifetime, verified.expires_at(), now)?;
         let parent = engine.store.find(verified.id()).await?;
@@ -187,7 +188,7 @@ impl Hallpass {
         token.tenant = parent.tenant;
         token.resources = resources;
         token.networks = parent.networks;
-        token.audience = exchange.audience;
+        token.audience = audience;
         token.client = parent.client;
         token.created_by = verified.actor();
         token.expires_at = Some(expires_at);
@@ -201,5 +202,28 @@ impl Hallpass {
         };
         engine.events.emit(now, &event);
         Ok(issued)
+    }
+}
+
+impl Engine {
+    /// For whom an exchanged token is. A token for somebody never becomes one for somebody else,
+    /// nor one for the app itself.
+    fn exchange_audience(
+        &self,
+        verified: &Verified,
+        mut asked: Vec<String>,
+    ) -> Result<Vec<String>, ExchangeError> {
+        let own = verified.audience();
+        let allowed = if own.is_empty() { &self.policy.exchange_audiences } else { own };
+        if !asked.iter().all(|audience| allowed.contains(audience)) {
+            return Err(ExchangeError::Audience);
+        }
+        if asked.is_empty() {
+            return Ok(own.to_vec());
+        }
+        asked.sort_unstable();
+        asked.dedup();
+        check_parties(asked.iter().map(String::as_str))?;
+        Ok(asked)
     }
 }

@@ -206,8 +206,9 @@ impl ListIdentity {
 const CODE_LEN: usize = 16;
 /// The form of cursors written today.
 const CURSOR_VERSION: u8 = 1;
-/// Longest cursor that is looked at, in bytes.
-const MAX_CURSOR: usize = 1024;
+/// Longest cursor that is looked at, in bytes. A name of 100 characters can have a key of 1,200
+/// bytes and more, and base64 lengthens it by a third.
+const MAX_CURSOR: usize = 4096;
 const CURSOR_LIFE: TimeDelta = TimeDelta::days(1);
 
 /// A cursor is unpadded base64url of: version, instant, id, tag, sort value, code. The code is

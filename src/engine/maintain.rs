@@ -76,15 +76,12 @@ impl Engine {
     async fn flush_uses(&self) -> Result<u64, StoreError> {
         let mut written = 0;
         loop {
-            let uses = self.uses.take(USES_PER_STEP);
-            if uses.is_empty() {
+            let taken = self.uses.take(USES_PER_STEP);
+            if taken.uses().is_empty() {
                 return Ok(written);
             }
-            if let Err(error) = self.store.touch(&uses).await {
-                self.uses.put_back(uses);
-                return Err(error);
-            }
-            written += uses.len() as u64;
+            self.store.touch(taken.uses()).await?;
+            written += taken.written();
         }
     }
 }

@@ -4,6 +4,7 @@
 //! to a [`Caller`](crate::Caller).
 
 mod builder;
+mod callback;
 mod denial;
 mod duplicate;
 mod event;
@@ -35,7 +36,7 @@ use crate::owner::OwnerDirectory;
 use crate::policy::Policy;
 use crate::scope::ScopeCatalog;
 use crate::store::TokenStore;
-use crate::token::{Brand, Brands, Entropy, PepperRing};
+use crate::token::{Brand, Brands, Entropy, PepperRing, TokenText};
 
 pub use builder::{BuildError, HallpassBuilder};
 pub use denial::{Denial, DenialReason, Forbidden, Outage, VerifyError};
@@ -103,6 +104,13 @@ impl Hallpass {
         self.0.brands.current()
     }
 
+    /// Whether a text has the grammar, a brand and the checksum of this app's tokens. It tells a
+    /// token from a password; whether the token is any good, only [`verify`](Self::verify) tells.
+    #[must_use]
+    pub fn recognises(&self, text: &str) -> bool {
+        TokenText::parse(text, &self.0.brands).is_ok()
+    }
+
     /// The scopes of the app.
     #[must_use]
     pub fn catalog(&self) -> &ScopeCatalog {
@@ -123,8 +131,7 @@ impl Hallpass {
 
     /// Tells the event sink that a verified token was not enough for what a route asked.
     pub fn report_forbidden(&self, verified: &Verified, required: impl Into<String>) {
-        let event =
-            Event::Forbidden { token: Subject::from(&verified.facts), required: required.into() };
+        let event = Event::Forbidden { token: Subject::from(verified), required: required.into() };
         self.0.events.emit(self.now(), &event);
     }
 }

@@ -4,7 +4,7 @@ use super::{Engine, Hallpass};
 use crate::caller::Caller;
 use crate::clock::Timestamp;
 use crate::store::StoreError;
-use crate::token::{Record, Status, TokenId};
+use crate::token::{Lifecycle, Record, Status, TokenId};
 
 /// The engine's operations, bound to one caller.
 ///
@@ -61,16 +61,26 @@ impl OnBehalf<'_> {
     }
 }
 
-/// Refuses a token that ended, and one whose version is not the one the caller saw.
-pub(super) fn check_open(record: &Record, seen: Option<u64>, now: Timestamp) -> Result<(), Closed> {
-    let status = Status::at(&record.token, now);
-    if !status.is_live() {
-        return Err(Closed::Ended(status));
+impl Engine {
+    /// Refuses a token that ended, by its own end or by policy's, and one whose version is not the
+    /// one the caller saw.
+    pub(super) fn check_open(
+        &self,
+        record: &Record,
+        seen: Option<u64>,
+        now: Timestamp,
+    ) -> Result<(), Closed> {
+        let lifecycle = record.token.lifecycle();
+        let expires_at = self.policy.end_at_use(&lifecycle);
+        let status = Lifecycle { expires_at, ..lifecycle }.status(now);
+        if !status.is_live() {
+            return Err(Closed::Ended(status));
+        }
+        if seen.is_some_and(|seen| seen != record.token.version) {
+            return Err(Closed::Stale { current: record.token.version });
+        }
+        Ok(())
     }
-    if seen.is_some_and(|seen| seen != record.token.version) {
-        return Err(Closed::Stale { current: record.token.version });
-    }
-    Ok(())
 }
 
 /// Why a token cannot be changed.

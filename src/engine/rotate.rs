@@ -5,14 +5,16 @@ use chrono::TimeDelta;
 use super::denial::{DenialReason, Outage, VerifyError};
 use super::event::{Event, Subject};
 use super::issue::Issued;
-use super::on_behalf::{Closed, OnBehalf, Unconfirmed, Unreachable, check_open};
+use super::on_behalf::{Closed, OnBehalf, Unconfirmed, Unreachable};
+use super::settings::OwnerError;
 use super::verified::Context;
+use super::verify::{Presented, denied};
 use super::{Engine, Hallpass};
 use crate::clock::Timestamp;
 use crate::policy::{Expiry, ExpiryError};
-use crate::store::{Change, Conflict, StoreError};
+use crate::store::{Change, Conflict, Facts, StoreError};
 use crate::token::{
-    Actor, EntropyError, Kind, KindSet, PlainToken, Record, Rotation, Status, TokenId,
+    Actor, EntropyError, Kind, KindSet, PlainToken, Record, Rotation, Status, TokenId, TokenText,
 };
 
 /// How to rotate a token.
@@ -39,7 +41,7 @@ impl Rotate {
     }
 
     /// How long the older secret stays good: from zero, which ends it at once, to policy's
-    /// longest overlap, and never past the token's end.
+    /// longest overlap, and never past the end it had.
     #[must_use]
     pub fn overlap(mut self, overlap: TimeDelta) -> Self {
         self.overlap = Some(overlap);
@@ -76,6 +78,9 @@ pub enum RotateError {
     /// The overlap or the new end is not allowed.
     #[error(transparent)]
     Expiry(#[from] ExpiryError),
+    /// The owner may not hold tokens.
+    #[error(transparent)]
+    Owner(#[from] OwnerError),
     /// Tokens of this kind are not rotated.
     #[error("tokens of kind `{0}` are not rotated")]
     Kind(Kind),
@@ -149,7 +154,10 @@ impl Hallpass {
     /// Rotates the token that is presented.
     ///
     /// A replaced secret that comes here after its overlap revokes the token and all made from
-    /// it: whoever holds it is not the one who rotated last.
+    /// it: whoever holds it is not the one who rotated last. During the overlap it is refused here
+    /// once the new secret was used, so that one secret never has two successors in use.
+    ///
+    /// A token alone cannot lengthen its own life: a later end is [`RotateError::Unconfirmed`].
     ///
     /// # Errors
     /// [`RotateError`] tells what is not allowed or failed.
@@ -165,7 +173,6 @@ impl Hallpass {
         let verified = match engine.verify(text, &Context { kinds, ..*context }, now).await {
             Ok(verified) => verified,
             Err(error) => {
-                engine.report(&error, context, now);
                 if let VerifyError::Denied(denial) = &error
                     && denial.reason() == DenialReason::Superseded
                     && let Some(id) = denial.id()
@@ -176,7 +183,14 @@ impl Hallpass {
             }
         };
         let record = engine.store.find(verified.id()).await?.ok_or(RotateError::NotFound)?;
-        check_open(&record, rotate.version, now)?;
+        engine.check_open(&record, rotate.version, now)?;
+        engine.check_successor(text, &record)?;
+        if let Some(expiry) = rotate.expiry {
+            let end = engine.policy.expiry(Some(expiry), now)?;
+            if is_later(end, record.token.expires_at) {
+                return Err(RotateError::Unconfirmed);
+            }
+        }
         engine.rotate(record, rotate, &verified.actor(), now).await
     }
 }
@@ -196,16 +210,31 @@ impl OnBehalf<'_> {
     pub async fn rotate(&self, id: &TokenId, rotate: Rotate) -> Result<Issued, RotateError> {
         let now = self.engine.clock.now();
         let record = self.reach(id).await?;
-        check_open(&record, rotate.version, now)?;
+        self.engine.check_open(&record, rotate.version, now)?;
         self.confirm(now)?;
         if !ROTATING.contains(record.token.kind) {
             return Err(RotateError::Kind(record.token.kind));
         }
+        self.engine.admitted_owner(&record.token.tenant, &record.token.owner).await?;
         self.engine.rotate(record, rotate, &self.caller.actor(), now).await
     }
 }
 
 impl Engine {
+    /// Refuses a text that is not the current secret, unless the current one was never used: then
+    /// its holder may be the one who never got it.
+    fn check_successor(&self, text: &str, record: &Record) -> Result<(), RotateError> {
+        let refused = |reason| RotateError::from(denied(Some(&record.token.id), reason));
+        let facts = Facts::of(record, &self.catalog);
+        let text =
+            TokenText::parse(text, &self.brands).map_err(|_| refused(DenialReason::Malformed))?;
+        match self.check_secret(&text, &facts)? {
+            Presented::Current => Ok(()),
+            Presented::Older if facts.awaits_first_use() => Ok(()),
+            Presented::Older => Err(refused(DenialReason::Superseded)),
+        }
+    }
+
     async fn rotate(
         &self,
         record: Record,
@@ -220,16 +249,20 @@ impl Engine {
         };
         let plain =
             PlainToken::with_id(self.brands.current(), token.kind, &token.id, &*self.entropy)?;
-        let fresh = Rotation {
-            rotated_at: now,
-            superseded_at: now,
-            grace_until: self.policy.grace_until(rotate.overlap, end, now)?,
-            first_used_at: None,
-        };
+        // The secret that is replaced gains nothing from the rotation: it goes on no longer than
+        // it would have, even if the token does.
+        let old_end = self.policy.end_at_use(&token.lifecycle());
+        let first_end = old_end.into_iter().chain(end).min();
+        let grace_until = self.policy.grace_until(rotate.overlap, first_end, now)?;
+        let fresh =
+            Rotation { rotated_at: now, superseded_at: now, grace_until, first_used_at: None };
         let (superseded, rotation) = match token.rotation {
-            // Nobody ever used the current secret, so it is the one to be replaced.
+            // Nobody ever used the current secret, so it is the one to be replaced. The older one
+            // keeps its overlap, unless a shorter one is asked for.
             Some(last) if last.first_used_at.is_none() && now < last.grace_until => {
-                (None, Rotation { rotated_at: now, ..last })
+                let asked = rotate.overlap.map(|_| grace_until);
+                let grace_until = asked.into_iter().chain(end).fold(last.grace_until, Ord::min);
+                (None, Rotation { rotated_at: now, grace_until, ..last })
             }
             _ => (Some(Some(record.digest.clone())), fresh),
         };
@@ -249,5 +282,14 @@ impl Engine {
         };
         self.events.emit(now, &event);
         Ok(Issued { plain, token })
+    }
+}
+
+/// Whether an end is later than another; no end is the latest.
+fn is_later(end: Option<Timestamp>, other: Option<Timestamp>) -> bool {
+    match (end, other) {
+        (_, None) => false,
+        (None, Some(_)) => true,
+        (Some(end), Some(other)) => end > other,
     }
 }

@@ -168,11 +168,7 @@ impl Engine {
         tenant: &Tenant,
         owner: &Owner,
     ) -> Result<OwnerFacts, OwnerError> {
-        let facts = match self.owners.resident(tenant, owner) {
-            Some(facts) => Some(facts),
-            None => self.owners.find(tenant, owner).await?,
-        };
-        let facts = facts.ok_or(OwnerError::Unknown)?;
+        let facts = self.owner(tenant, owner).await?.ok_or(OwnerError::Unknown)?;
         if !facts.active {
             return Err(OwnerError::Inactive);
         }
@@ -188,11 +184,9 @@ impl Engine {
         owner: &OwnerFacts,
         set: &ScopeSet,
     ) -> Result<(), OwnerError> {
-        for rights in self.policy.rights(owner) {
-            if let Some(scope) = rights.limit(set).first_missing(set) {
-                return Err(OwnerError::Beyond { scope: scope.clone() });
-            }
+        match self.limit(owner, set)?.first_missing(set) {
+            Some(scope) => Err(OwnerError::Beyond { scope: scope.clone() }),
+            None => Ok(()),
         }
-        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 
 use super::Hallpass;
 use super::event::{Event, Subject, Update};
-use super::on_behalf::{Closed, OnBehalf, Unconfirmed, Unreachable, check_open};
+use super::on_behalf::{Closed, OnBehalf, Unconfirmed, Unreachable};
 use super::settings::{
     OwnerError, ScopeWish, SettingsError, check_description, check_networks, parse_name,
 };
@@ -215,7 +215,7 @@ impl OnBehalf<'_> {
         let now = self.engine.clock.now();
         let record = self.reach(id).await?;
         let seen = edit.version;
-        check_open(&record, seen, now)?;
+        self.engine.check_open(&record, seen, now)?;
         if record.token.kind == Kind::Access {
             return Err(UpdateError::Exchanged);
         }
@@ -230,7 +230,7 @@ impl OnBehalf<'_> {
     pub async fn suspend(&self, id: &TokenId) -> Result<Token, UpdateError> {
         let now = self.engine.clock.now();
         let record = self.reach(id).await?;
-        check_open(&record, None, now)?;
+        self.engine.check_open(&record, None, now)?;
         if record.token.suspended_at.is_some() {
             return Ok(record.token);
         }
@@ -245,7 +245,7 @@ impl OnBehalf<'_> {
     pub async fn resume(&self, id: &TokenId) -> Result<Token, UpdateError> {
         let now = self.engine.clock.now();
         let record = self.reach(id).await?;
-        check_open(&record, None, now)?;
+        self.engine.check_open(&record, None, now)?;
         if record.token.suspended_at.is_none() {
             return Ok(record.token);
         }
@@ -276,7 +276,7 @@ impl OnBehalf<'_> {
                     if attempt < ATTEMPTS && what != Update::Settings =>
                 {
                     record = self.reach(id).await?;
-                    check_open(&record, None, now)?;
+                    self.engine.check_open(&record, None, now)?;
                 }
                 Err(error) => return Err(error.into()),
             }

@@ -29,6 +29,7 @@ const AGENT_LEN: usize = 200;
 #[derive(Debug)]
 pub(super) struct Uses {
     interval_micros: i64,
+    interval_ticks: u32,
     recent: Box<[AtomicU64]>,
     hasher: RandomState,
     waiting: Mutex<HashMap<TokenId, LastUse, RandomState>>,
@@ -38,8 +39,10 @@ pub(super) struct Uses {
 
 impl Uses {
     pub(super) fn new(interval: TimeDelta) -> Self {
+        let interval_micros = interval.num_microseconds().unwrap_or(i64::MAX).max(1);
         Self {
-            interval_micros: interval.num_microseconds().unwrap_or(i64::MAX).max(1),
+            interval_micros,
+            interval_ticks: u32::try_from(interval_micros >> TICK_BITS).unwrap_or(u32::MAX),
             recent: (0..RECENT).map(|_| AtomicU64::new(0)).collect(),
             hasher: RandomState::default(),
             waiting: Mutex::default(),
@@ -58,23 +61,25 @@ impl Uses {
         }
     }
 
-    /// Whether the table does not remember the token from this interval; it does afterwards.
+    /// Whether the table does not remember the token from an interval ago or less; it does
+    /// afterwards.
     fn is_first_lately(&self, id: &TokenId, now: Timestamp) -> bool {
         let hash = self.hasher.hash_one(id);
-        // The upper half names the token, the lower half counts intervals since the epoch.
-        #[expect(clippy::cast_possible_truncation, reason = "the count wraps after an age")]
-        #[expect(clippy::cast_sign_loss, reason = "instants are positive")]
-        let interval = (now.as_micros() / self.interval_micros) as u32;
-        let word = (hash & 0xffff_ffff_0000_0000) | u64::from(interval);
+        let tick = tick(now.as_micros());
+        // The upper half names the token, the lower half tells when it was noted.
+        let word = (hash & 0xffff_ffff_0000_0000) | u64::from(tick);
         #[expect(clippy::cast_possible_truncation, reason = "only the low bits choose the place")]
         let Some(place) = self.recent.get(hash as usize % RECENT) else {
             return true;
         };
-        let first = place.load(Ordering::Relaxed) != word;
-        if first {
+        let noted = place.load(Ordering::Relaxed);
+        #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+        let lately = noted ^ word <= u64::from(u32::MAX)
+            && tick.wrapping_sub(noted as u32) < self.interval_ticks;
+        if !lately {
             place.store(word, Ordering::Relaxed);
         }
-        first
+        !lately
     }
 
     #[cold]
@@ -108,7 +113,7 @@ impl Uses {
     }
 
     /// Takes up to `limit` waiting uses.
-    pub(super) fn take(&self, limit: usize) -> Vec<Use> {
+    pub(super) fn take(&self, limit: usize) -> Taken<'_> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let ids: Vec<TokenId> = waiting.keys().take(limit).copied().collect();
         let taken = ids
@@ -116,11 +121,11 @@ impl Uses {
             .filter_map(|id| waiting.remove(&id).map(|last_use| Use { id, last_use }))
             .collect();
         self.full.store(false, Ordering::Relaxed);
-        taken
+        Taken { uses: taken, from: self }
     }
 
     /// Puts uses back that could not be written.
-    pub(super) fn put_back(&self, uses: Vec<Use>) {
+    fn put_back(&self, uses: Vec<Use>) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         for Use { id, last_use } in uses {
             if waiting.len() < CAPACITY {
@@ -135,6 +140,42 @@ impl Uses {
     pub(super) fn take_dropped(&self) -> u64 {
         self.dropped.swap(0, Ordering::Relaxed)
     }
+}
+
+/// Uses on their way to the store. They wait again if this is dropped before they are written:
+/// the store failed, or whoever was writing them gave up.
+#[derive(Debug)]
+pub(super) struct Taken<'a> {
+    uses: Vec<Use>,
+    from: &'a Uses,
+}
+
+impl Taken<'_> {
+    pub(super) fn uses(&self) -> &[Use] {
+        &self.uses
+    }
+
+    /// Forgets the uses, which the store has now, and tells how many they were.
+    pub(super) fn written(mut self) -> u64 {
+        std::mem::take(&mut self.uses).len() as u64
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        if !self.uses.is_empty() {
+            self.from.put_back(std::mem::take(&mut self.uses));
+        }
+    }
+}
+
+/// Microseconds of a tick, as a power of two: a fifteenth of a second.
+const TICK_BITS: u32 = 16;
+
+/// An instant in ticks, which start anew every nine years.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it wraps")]
+fn tick(micros: i64) -> u32 {
+    (micros >> TICK_BITS) as u32
 }
 
 /// A client's name without control characters, cut to 200 bytes.
@@ -181,11 +222,11 @@ mod tests {
         for second in 60..120 {
             uses.note(&facts(1), &context, at(second));
         }
-        assert_eq!(uses.take(10).len(), 1);
+        assert_eq!(uses.take(10).written(), 1);
         uses.note(&facts(1), &context, at(121));
         let noted = uses.take(10);
-        assert_eq!(noted.len(), 1);
-        assert_eq!(noted[0].last_use.at, at(121));
+        assert_eq!(noted.uses().len(), 1);
+        assert_eq!(noted.uses()[0].last_use.at, at(121));
     }
 
     #[test]
@@ -194,9 +235,9 @@ mod tests {
         let mut facts = facts(1);
         facts.last_used_at = Some(at(100));
         uses.note(&facts, &Context::default(), at(159));
-        assert!(uses.take(10).is_empty());
+        assert!(uses.take(10).uses().is_empty());
         uses.note(&facts, &Context::default(), at(161));
-        assert_eq!(uses.take(10).len(), 1);
+        assert_eq!(uses.take(10).written(), 1);
     }
 
     #[test]
@@ -207,9 +248,9 @@ mod tests {
             uses.note(&facts(number), &context, at(1));
         }
         assert_eq!(uses.take_dropped(), 5);
-        assert_eq!(uses.take(usize::MAX).len(), CAPACITY);
+        assert_eq!(uses.take(usize::MAX).written(), CAPACITY as u64);
         uses.note(&facts(1), &context, at(120));
-        assert_eq!(uses.take(10).len(), 1);
+        assert_eq!(uses.take(10).written(), 1);
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Proof that a presented token passed.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::denial::Forbidden;
 use crate::clock::Timestamp;
 use crate::scope::{Resources, ScopeSet};
-use crate::store::Facts;
+use crate::store::{Facts, RareFacts};
 use crate::token::{Actor, Kind, KindSet, Owner, Tenant, TokenId};
 
 /// What is known of a presentation beside the text.
@@ -44,34 +45,50 @@ impl Default for Context<'_> {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Verified {
-    pub(super) facts: Facts,
-    pub(super) scopes: ScopeSet,
-    pub(super) expires_at: Option<Timestamp>,
+    id: TokenId,
+    kind: Kind,
+    tenant: Tenant,
+    owner: Owner,
+    scopes: ScopeSet,
+    expires_at: Option<Timestamp>,
+    rare: Option<Arc<RareFacts>>,
 }
 
 impl Verified {
+    pub(super) fn new(facts: &Facts, scopes: ScopeSet, expires_at: Option<Timestamp>) -> Self {
+        Self {
+            id: facts.id,
+            kind: facts.kind,
+            tenant: facts.tenant.clone(),
+            owner: facts.owner.clone(),
+            scopes,
+            expires_at,
+            rare: facts.rare.clone(),
+        }
+    }
+
     /// The token's public id.
     #[must_use]
     pub fn id(&self) -> &TokenId {
-        &self.facts.id
+        &self.id
     }
 
     /// The token's kind.
     #[must_use]
     pub fn kind(&self) -> Kind {
-        self.facts.kind
+        self.kind
     }
 
     /// The organisation of the owner.
     #[must_use]
     pub fn tenant(&self) -> &Tenant {
-        &self.facts.tenant
+        &self.tenant
     }
 
     /// Whom the token speaks for.
     #[must_use]
     pub fn owner(&self) -> &Owner {
-        &self.facts.owner
+        &self.owner
     }
 
     /// What the token grants, implied scopes too.
@@ -89,19 +106,25 @@ impl Verified {
     /// The token it was exchanged from.
     #[must_use]
     pub fn parent(&self) -> Option<TokenId> {
-        self.facts.rare.as_ref()?.parent
+        self.rare.as_ref()?.parent
+    }
+
+    /// Whom the token is for; the app that issued it if empty.
+    #[must_use]
+    pub fn audience(&self) -> &[String] {
+        self.rare.as_ref().map(|rare| rare.audience.as_slice()).unwrap_or_default()
     }
 
     /// The registered client it was issued to.
     #[must_use]
     pub fn client(&self) -> Option<&str> {
-        self.facts.rare.as_ref()?.client.as_deref()
+        self.rare.as_ref()?.client.as_deref()
     }
 
     /// As records name whoever presented the token.
     #[must_use]
     pub fn actor(&self) -> Actor {
-        Actor::Token(self.facts.id)
+        Actor::Token(self.id)
     }
 
     /// Whether the token grants this scope.
@@ -137,6 +160,6 @@ impl Verified {
     /// Which resources the token reaches; none if absent.
     #[must_use]
     pub fn resources(&self) -> Option<&Resources> {
-        self.facts.rare.as_ref().map(|rare| &rare.resources)
+        self.rare.as_ref().map(|rare| &rare.resources)
     }
 }

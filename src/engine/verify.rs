@@ -28,14 +28,16 @@ impl Hallpass {
     pub async fn verify(&self, text: &str, context: &Context<'_>) -> Result<Verified, VerifyError> {
         let engine = &*self.0;
         let now = context.now.unwrap_or_else(|| engine.clock.now());
-        match engine.verify(text, context, now).await {
-            Ok(verified) => Ok(verified),
-            Err(error) => {
-                engine.report(&error, context, now);
-                Err(error)
-            }
-        }
+        engine.verify(text, context, now).await
     }
+}
+
+/// A text presented at an instant.
+#[derive(Debug, Clone, Copy)]
+struct Presentation<'a> {
+    text: TokenText<'a>,
+    context: &'a Context<'a>,
+    now: Timestamp,
 }
 
 /// Which secret of a token was presented.
@@ -45,36 +47,164 @@ pub(super) enum Presented {
     Older,
 }
 
+/// Why there is no verdict yet, or a bad one.
+#[derive(Debug)]
+enum Hold {
+    /// The text is refused, or whether it is good cannot be told.
+    Against(VerifyError),
+    /// A replaced secret came back after the overlap.
+    Reused,
+    /// The owner must be fetched.
+    Owner,
+    /// This ancestor must be fetched.
+    Ancestor(TokenId),
+    /// This use changes the record.
+    Upkeep,
+}
+
+impl From<VerifyError> for Hold {
+    fn from(error: VerifyError) -> Self {
+        Self::Against(error)
+    }
+}
+
+/// What was fetched for a verdict that could not be given at once.
+#[derive(Debug, Default)]
+struct Fetched {
+    owner: Option<OwnerFacts>,
+    ancestors: Vec<Facts>,
+    upkept: bool,
+}
+
 impl Engine {
+    /// Verifies a text, and reports it to the event sink if it is not good.
+    ///
+    /// Where everything is in memory, the verdict is given on the facts as they lie in the store,
+    /// without a copy, an allocation or a suspension.
     pub(super) async fn verify(
         &self,
         text: &str,
         context: &Context<'_>,
         now: Timestamp,
     ) -> Result<Verified, VerifyError> {
-        let Ok(text) = TokenText::parse(text, &self.brands) else {
-            return Err(denied(None, DenialReason::Malformed));
+        let error = match self.read(text, context) {
+            Ok(text) => {
+                let presentation = Presentation { text, context, now };
+                match self.judge_resident(&presentation) {
+                    Some(Ok(verified)) => return Ok(verified),
+                    Some(Err(error)) => error,
+                    None => match Box::pin(self.fetch_and_judge(&presentation)).await {
+                        Ok(verified) => return Ok(verified),
+                        Err(error) => error,
+                    },
+                }
+            }
+            Err(error) => error,
         };
-        let id = text.id();
-        if !context.kinds.contains(text.kind()) {
-            return Err(denied(Some(id), DenialReason::WrongKind));
+        self.report(&error, context, now);
+        Err(error)
+    }
+
+    /// What can be told of a text by itself.
+    fn read<'a>(&self, text: &'a str, context: &Context<'_>) -> Result<TokenText<'a>, VerifyError> {
+        let text = TokenText::parse(text, &self.brands)
+            .map_err(|_| denied(None, DenialReason::Malformed))?;
+        if context.kinds.contains(text.kind()) {
+            Ok(text)
+        } else {
+            Err(denied(Some(text.id()), DenialReason::WrongKind))
         }
+    }
+
+    /// The verdict, if all it takes is in memory.
+    fn judge_resident(
+        &self,
+        presentation: &Presentation<'_>,
+    ) -> Option<Result<Verified, VerifyError>> {
+        let mut verdict = None;
+        self.store.resident(presentation.text.id(), &mut |facts| {
+            if self.catalog.owns(&facts.scopes) {
+                verdict = match self.judge(presentation, facts, &Fetched::default()) {
+                    Ok(verified) => Some(Ok(verified)),
+                    Err(Hold::Against(error)) => Some(Err(error)),
+                    Err(_) => None,
+                };
+            }
+        });
+        verdict
+    }
+
+    /// The verdict, after fetching whatever it takes.
+    async fn fetch_and_judge(
+        &self,
+        presentation: &Presentation<'_>,
+    ) -> Result<Verified, VerifyError> {
+        let Presentation { text, context, now } = presentation;
+        let id = text.id();
         let Some(facts) = self.facts(id).await.map_err(Outage::from)? else {
-            self.peppers.check_nothing(&text);
+            self.peppers.check_nothing(text);
             return Err(denied(Some(id), DenialReason::Unknown));
         };
-        let presented = self.check_secret(&text, &facts)?;
-        let expires_at = self.check_status(&facts, presented, now)?;
-        if presented == Presented::Older && facts.grace_is_over(now) {
-            return Err(self.reused(&facts, context, now).await);
+        let mut fetched = Fetched::default();
+        loop {
+            match self.judge(presentation, &facts, &fetched) {
+                Ok(verified) => return Ok(verified),
+                Err(Hold::Against(error)) => return Err(error),
+                Err(Hold::Reused) => return Err(self.reused(&facts, context, *now).await),
+                Err(Hold::Owner) => {
+                    let owner = self.owner(&facts.tenant, &facts.owner).await;
+                    let owner = owner.map_err(Outage::from)?;
+                    let unknown = || denied(Some(id), DenialReason::OwnerUnknown);
+                    fetched.owner = Some(owner.ok_or_else(unknown)?);
+                }
+                Err(Hold::Ancestor(ancestor)) => {
+                    let ancestor = self.facts(&ancestor).await.map_err(Outage::from)?;
+                    let ended = || denied(Some(id), DenialReason::ParentEnded);
+                    fetched.ancestors.push(ancestor.ok_or_else(ended)?);
+                }
+                Err(Hold::Upkeep) => {
+                    self.keep_up(text, &facts, *now).await;
+                    fetched.upkept = true;
+                }
+            }
         }
-        let scopes = self.check_owner(&facts).await?;
+    }
+
+    /// The verdict on a presentation of the token with these facts, from what is in memory and
+    /// what was fetched.
+    fn judge(
+        &self,
+        presentation: &Presentation<'_>,
+        facts: &Facts,
+        fetched: &Fetched,
+    ) -> Result<Verified, Hold> {
+        let Presentation { text, context, now } = presentation;
+        let id = text.id();
+        let presented = self.check_secret(text, facts)?;
+        let expires_at = match self.check_status(facts, presented, *now) {
+            // A token that rests can be taken back, so its replaced secret is watched as ever.
+            Ok(_) | Err(DenialReason::Suspended | DenialReason::NotYetValid)
+                if presented == Presented::Older && facts.grace_is_over(*now) =>
+            {
+                return Err(Hold::Reused);
+            }
+            Ok(expires_at) => expires_at,
+            Err(reason) => return Err(denied(Some(id), reason).into()),
+        };
+        let owner = match fetched.owner {
+            Some(owner) => Some(owner),
+            None => self
+                .resident_owner(&facts.tenant, &facts.owner)
+                .map_err(Outage::from)
+                .map_err(VerifyError::from)?,
+        };
+        let scopes = self.check_owner(facts, &owner.ok_or(Hold::Owner)?)?;
         if let Some(rare) = &facts.rare {
             if let Some(parent) = &rare.parent {
-                self.check_parent(id, parent, now).await?;
+                self.check_ancestors(id, parent, &fetched.ancestors, *now)?;
             }
             if !rare.networks.admit(context.ip) {
-                return Err(denied(Some(id), DenialReason::WrongNetwork));
+                return Err(denied(Some(id), DenialReason::WrongNetwork).into());
             }
         }
         let audience = facts.rare.as_ref().map(|rare| rare.audience.as_slice()).unwrap_or_default();
@@ -83,13 +213,13 @@ impl Engine {
             Some(us) => audience.iter().any(|them| them == us),
         };
         if !addressed {
-            return Err(denied(Some(id), DenialReason::WrongAudience));
+            return Err(denied(Some(id), DenialReason::WrongAudience).into());
         }
-        if self.wants_upkeep(&facts, presented) {
-            Box::pin(self.keep_up(&text, &facts, presented, now)).await;
+        if presented == Presented::Current && !fetched.upkept && self.wants_upkeep(facts) {
+            return Err(Hold::Upkeep);
         }
-        self.uses.note(&facts, context, now);
-        Ok(Verified { facts, scopes, expires_at })
+        self.uses.note(facts, context, *now);
+        Ok(Verified::new(facts, scopes, expires_at))
     }
 
     /// The facts of a token, from memory if the store has them there.
@@ -97,10 +227,12 @@ impl Engine {
         &self,
         id: &TokenId,
     ) -> Result<Option<Facts>, crate::store::StoreError> {
-        if let Some(facts) = self.store.resident(id)
-            && self.catalog.owns(&facts.scopes)
-        {
-            return Ok(Some(facts));
+        let mut resident = None;
+        self.store.resident(id, &mut |facts| {
+            resident = self.catalog.owns(&facts.scopes).then(|| facts.clone());
+        });
+        if resident.is_some() {
+            return Ok(resident);
         }
         let record = self.store.find(id).await?;
         Ok(record.map(|record| Facts::of(&record, &self.catalog)))
@@ -138,51 +270,44 @@ impl Engine {
         facts: &Facts,
         presented: Presented,
         now: Timestamp,
-    ) -> Result<Option<Timestamp>, VerifyError> {
+    ) -> Result<Option<Timestamp>, DenialReason> {
         let expires_at = self.policy.end_at_use(&facts.lifecycle);
-        let reason = match (Lifecycle { expires_at, ..facts.lifecycle }).status(now) {
+        match (Lifecycle { expires_at, ..facts.lifecycle }).status(now) {
             Status::Active => {
                 let grace = facts.rare.as_ref().and_then(|rare| rare.rotation);
-                return Ok(match (presented, grace) {
+                Ok(match (presented, grace) {
                     (Presented::Older, Some(grace)) => {
                         Some(expires_at.map_or(grace.grace_until, |end| end.min(grace.grace_until)))
                     }
                     _ => expires_at,
-                });
+                })
             }
-            Status::NotYetValid => DenialReason::NotYetValid,
-            Status::Suspended => DenialReason::Suspended,
-            Status::Expired => DenialReason::Expired,
-            Status::Revoked => DenialReason::Revoked,
-        };
-        Err(denied(Some(&facts.id), reason))
+            Status::NotYetValid => Err(DenialReason::NotYetValid),
+            Status::Suspended => Err(DenialReason::Suspended),
+            Status::Expired => Err(DenialReason::Expired),
+            Status::Revoked => Err(DenialReason::Revoked),
+        }
     }
 
     /// Refuses tokens of owners who may not hold any, and tells what this one grants today.
-    async fn check_owner(&self, facts: &Facts) -> Result<ScopeSet, VerifyError> {
-        let owner = match self.owners.resident(&facts.tenant, &facts.owner) {
-            Some(owner) => Some(owner),
-            None => self.owners.find(&facts.tenant, &facts.owner).await.map_err(Outage::from)?,
-        };
-        let owner: OwnerFacts =
-            owner.ok_or_else(|| denied(Some(&facts.id), DenialReason::OwnerUnknown))?;
+    fn check_owner(&self, facts: &Facts, owner: &OwnerFacts) -> Result<ScopeSet, VerifyError> {
         if !owner.active {
             return Err(denied(Some(&facts.id), DenialReason::OwnerInactive));
         }
-        if !self.policy.admits(&owner) {
+        if !self.policy.admits(owner) {
             return Err(denied(Some(&facts.id), DenialReason::OwnerKind));
         }
-        let rights = self.policy.rights(&owner);
-        Ok(rights.iter().fold(facts.scopes, |scopes, rights| rights.limit(&scopes)))
+        Ok(self.limit(owner, &facts.scopes).map_err(Outage::from)?)
     }
 
     /// Refuses a token whose ancestor ended, unless policy lets it finish.
-    async fn check_parent(
+    fn check_ancestors(
         &self,
         child: &TokenId,
         parent: &TokenId,
+        fetched: &[Facts],
         now: Timestamp,
-    ) -> Result<(), VerifyError> {
+    ) -> Result<(), Hold> {
         let ended = || denied(Some(child), DenialReason::ParentEnded);
         let mut next = Some(*parent);
         // Chains are short by construction; a longer one is a forged record.
@@ -190,17 +315,31 @@ impl Engine {
             let Some(id) = next else {
                 return Ok(());
             };
-            let facts = self.facts(&id).await.map_err(Outage::from)?.ok_or_else(ended)?;
-            let spared = facts.revoked_for.is_some_and(|why| self.policy.spares_children(why));
-            let revoked_at = if spared { None } else { facts.lifecycle.revoked_at };
-            let expires_at = self.policy.end_at_use(&facts.lifecycle);
-            let lifecycle = Lifecycle { revoked_at, expires_at, ..facts.lifecycle };
-            if lifecycle.status(now) != Status::Active {
-                return Err(ended());
+            let mut ancestor = None;
+            let mut look = |facts: &Facts| {
+                let parent = facts.rare.as_ref().and_then(|rare| rare.parent);
+                ancestor = Some((self.lets_live(facts, now), parent));
+            };
+            match fetched.iter().find(|facts| facts.id == id) {
+                Some(facts) => look(facts),
+                None => self.store.resident(&id, &mut look),
             }
-            next = facts.rare.as_ref().and_then(|rare| rare.parent);
+            let (lets_live, parent) = ancestor.ok_or(Hold::Ancestor(id))?;
+            if !lets_live {
+                return Err(ended().into());
+            }
+            next = parent;
         }
-        Err(ended())
+        Err(ended().into())
+    }
+
+    /// Whether what was made from a token is good as far as this token goes.
+    fn lets_live(&self, facts: &Facts, now: Timestamp) -> bool {
+        let spared = facts.revoked_for.is_some_and(|why| self.policy.spares_children(why));
+        let revoked_at = if spared { None } else { facts.lifecycle.revoked_at };
+        let expires_at = self.policy.end_at_use(&facts.lifecycle);
+        let lifecycle = Lifecycle { revoked_at, expires_at, ..facts.lifecycle };
+        lifecycle.status(now) == Status::Active
     }
 
     /// Reports that a replaced secret came back, and revokes the family if policy says so.
@@ -225,23 +364,15 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether this use changes the record: the first use of a new secret, or of one whose digest
-    /// is not under the current pepper.
-    fn wants_upkeep(&self, facts: &Facts, presented: Presented) -> bool {
-        presented == Presented::Current
-            && (facts.awaits_first_use() || self.peppers.is_outdated(&facts.digest))
+    /// Whether a use of the current secret changes the record: its first use, or one of a secret
+    /// whose digest is not under the current pepper.
+    fn wants_upkeep(&self, facts: &Facts) -> bool {
+        facts.awaits_first_use() || self.peppers.is_outdated(&facts.digest)
     }
 
     /// Writes what [`wants_upkeep`](Self::wants_upkeep) found. What fails here is found again on
     /// the next use, so it neither fails this one nor is it lost.
-    async fn keep_up(
-        &self,
-        text: &TokenText<'_>,
-        facts: &Facts,
-        presented: Presented,
-        now: Timestamp,
-    ) {
-        debug_assert_eq!(presented, Presented::Current);
+    async fn keep_up(&self, text: &TokenText<'_>, facts: &Facts, now: Timestamp) {
         let outdated = self.peppers.is_outdated(&facts.digest);
         let rotation = facts.rare.as_ref().and_then(|rare| rare.rotation);
         let change = Change {
@@ -262,7 +393,8 @@ impl Engine {
     }
 
     /// Tells the event sink why a text was not accepted.
-    pub(super) fn report(&self, error: &VerifyError, context: &Context<'_>, now: Timestamp) {
+    #[cold]
+    fn report(&self, error: &VerifyError, context: &Context<'_>, now: Timestamp) {
         match error {
             VerifyError::Denied(denial) => {
                 if let Denial { reason: DenialReason::UnusableDigest, id: Some(id) } = denial {

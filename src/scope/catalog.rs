@@ -242,9 +242,24 @@ impl ScopeCatalog {
     ) -> Result<ScopeSet, UnknownScope> {
         let mut bits = Bits::default();
         for scope in scopes {
-            bits = bits.or(self.compiled.closure(scope.as_ref()).ok_or_else(|| UnknownScope {
-                scope: scope.as_ref().escape_debug().take(Scope::MAX_LEN).collect(),
-            })?);
+            let closure = self.compiled.closure(scope.as_ref());
+            bits = bits.or(closure.ok_or_else(|| UnknownScope::of(scope.as_ref()))?);
+        }
+        Ok(ScopeSet::new(bits, self.compiled))
+    }
+
+    /// Just these scopes, without what they imply: what a check asks for, not what a token grants.
+    ///
+    /// # Errors
+    /// [`UnknownScope`] for the first text that is not declared here.
+    pub fn exactly<T: AsRef<str>>(
+        &self,
+        scopes: impl IntoIterator<Item = T>,
+    ) -> Result<ScopeSet, UnknownScope> {
+        let mut bits = Bits::default();
+        for scope in scopes {
+            let index = self.compiled.index(scope.as_ref());
+            bits.insert(index.ok_or_else(|| UnknownScope::of(scope.as_ref()))?);
         }
         Ok(ScopeSet::new(bits, self.compiled))
     }
@@ -273,6 +288,22 @@ impl ScopeCatalog {
             Some(bits.unwrap_or(self.compiled.always).or(closure))
         });
         ScopeSet::new(bits.unwrap_or_default(), self.compiled)
+    }
+
+    /// The fewest scopes that together amount to nothing outside the set: those whose
+    /// implications are all in it, less those that another one of them implies.
+    ///
+    /// # Errors
+    /// [`ParseScopeError::TooMany`] if more than 64 are left.
+    pub(crate) fn list_of(&self, set: &ScopeSet) -> Result<ScopeList, ParseScopeError> {
+        let mut kept: Vec<DeclaredScope<'_>> = Vec::new();
+        for declared in self.iter().filter(|declared| set.contains(&declared.closure())) {
+            if !kept.iter().any(|wider| wider.closure().contains(&declared.closure())) {
+                kept.retain(|narrower| !declared.closure().contains(&narrower.closure()));
+                kept.push(declared);
+            }
+        }
+        ScopeList::new(kept.into_iter().map(|declared| declared.scope().clone()))
     }
 
     /// The stored scopes that are not declared any more.
@@ -372,6 +403,12 @@ impl fmt::Debug for DeclaredScope<'_> {
 pub struct UnknownScope {
     /// The text that was asked for, escaped and cut to 128 characters.
     pub scope: String,
+}
+
+impl UnknownScope {
+    fn of(text: &str) -> Self {
+        Self { scope: text.escape_debug().take(Scope::MAX_LEN).collect() }
+    }
 }
 
 /// Why a catalog cannot be built.

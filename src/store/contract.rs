@@ -24,6 +24,9 @@ use crate::token::{Record, Revocation, TokenId};
 /// - Absence is `Ok(None)` or an empty list. An error means "unknown", never "denied".
 /// - A revocation is never undone, and no later step changes a revoked record.
 /// - Ids are compared byte by byte.
+/// - Stored scopes that cannot be read are an empty list, which grants nothing. A digest that
+///   cannot be used is kept as it is ([`TokenDigest::from_stored`](crate::TokenDigest)). Any
+///   other damage is [`StoreError::Corrupt`].
 #[async_trait]
 pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
     /// Stores a new record.
@@ -89,13 +92,15 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError`] if it is unknown whether they were removed.
     async fn purge(&self, purge: &Purge) -> Result<u64, StoreError>;
 
-    /// The facts of a record, if they can be told at once without waiting. `None` means "ask
-    /// [`find`](Self::find)", not "there is none".
+    /// Shows the facts of a record to `look`, if they can be told at once without waiting. If
+    /// `look` is not called, that means "ask [`find`](Self::find)", not "there is none".
+    ///
+    /// The facts are looked at where they lie, so that a verification copies only what it hands
+    /// on. `look` does not wait, and may ask for other resident facts.
     ///
     /// A change is seen here before the step that makes it returns.
-    fn resident(&self, id: &TokenId) -> Option<Facts> {
-        let _ = id;
-        None
+    fn resident(&self, id: &TokenId, look: &mut dyn FnMut(&Facts)) {
+        let _ = (id, look);
     }
 
     /// Subscribes to what all nodes do, where the backend can tell; `None` where it cannot.
@@ -155,8 +160,8 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
         (**self).purge(purge).await
     }
 
-    fn resident(&self, id: &TokenId) -> Option<Facts> {
-        (**self).resident(id)
+    fn resident(&self, id: &TokenId, look: &mut dyn FnMut(&Facts)) {
+        (**self).resident(id, look);
     }
 
     async fn changes(&self) -> Result<Option<Box<dyn Changes>>, StoreError> {

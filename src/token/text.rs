@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::brand::{Brand, Brands};
 use super::entropy::{BASE62, Entropy, EntropyError, fill_base62};
-use super::id::TokenId;
+use super::id::{TokenId, all_base62};
 use super::kind::Kind;
 
 /// Length of the secret part, in bytes.
@@ -120,10 +120,10 @@ impl<'a> TokenText<'a> {
         let (secret, check) = tail.split_first_chunk().ok_or(ParseTokenError)?;
         let check: &[u8; CHECK_LEN] = check.try_into().map_err(|_| ParseTokenError)?;
 
-        // The checksum is compared as the six digits it must have, never decoded: so it has one
-        // spelling, and neither leading zeros nor values past 2^32 can make another.
+        // Six digits have one value and a value has one spelling in six digits; values past 2^32
+        // are no checksum of anything.
         let covered = text.split_last_chunk::<CHECK_LEN>().ok_or(ParseTokenError)?.0;
-        if checksum(covered) != *check || !all_base62(secret) {
+        if value(check) != Some(u64::from(crc32fast::hash(covered))) || !all_base62(secret) {
             return Err(ParseTokenError);
         }
         let id = TokenId::from_bytes(*id).ok_or(ParseTokenError)?;
@@ -173,8 +173,30 @@ fn after_prefix<'a>(text: &'a [u8], brand: &[u8]) -> Option<(Kind, &'a [u8])> {
     Some((kind, tail))
 }
 
-fn all_base62(bytes: &[u8]) -> bool {
-    bytes.iter().fold(true, |all, byte| all & byte.is_ascii_alphanumeric())
+/// The number that base62 digits spell, if they all are digits.
+fn value(digits: &[u8; CHECK_LEN]) -> Option<u64> {
+    let values = digits.map(digit_value);
+    let all_digits = values.iter().fold(0, |all, value| all | value) < NO_DIGIT;
+    all_digits.then(|| values.iter().fold(0, |sum, value| sum * 62 + u64::from(*value)))
+}
+
+/// A bit that no digit's value has.
+const NO_DIGIT: u8 = 64;
+
+#[expect(clippy::indexing_slicing, reason = "a byte is always below 256")]
+fn digit_value(digit: u8) -> u8 {
+    const VALUES: [u8; 256] = {
+        let mut values = [NO_DIGIT; 256];
+        let mut value = 0;
+        while value < BASE62.len() {
+            #[expect(clippy::cast_possible_truncation, reason = "there are 62 digits")]
+            let small = value as u8;
+            values[BASE62[value] as usize] = small;
+            value += 1;
+        }
+        values
+    };
+    VALUES[usize::from(digit)]
 }
 
 /// CRC-32/ISO-HDLC in base62, zero-padded to six digits.

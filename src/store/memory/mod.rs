@@ -324,8 +324,10 @@ impl TokenStore for MemoryStore {
         Ok(ended.len() as u64)
     }
 
-    fn resident(&self, id: &TokenId) -> Option<Facts> {
-        self.entries.pin().get(id).map(|entry| entry.facts.clone())
+    fn resident(&self, id: &TokenId, look: &mut dyn FnMut(&Facts)) {
+        if let Some(entry) = self.entries.pin().get(id) {
+            look(&entry.facts);
+        }
     }
 
     async fn changes(&self) -> Result<Option<Box<dyn Changes>>, StoreError> {

@@ -495,9 +495,7 @@ impl TokenStore for RedisStore {
         Ok(count)
     }
 
-    fn resident(&self, _id: &TokenId) -> Option<Facts> {
-        None
-    }
+    fn resident(&self, _id: &TokenId, _look: &mut dyn FnMut(&Facts)) {}
 
     async fn changes(&self) -> Result<Option<Box<dyn Changes>>, StoreError> {
         Ok(Some(Box::new(RedisChanges::subscribe(self.0.clone()).await?)))

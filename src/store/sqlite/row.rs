@@ -162,7 +162,7 @@ pub(super) fn record(row: &Row<'_>) -> Result<Record, StepError> {
     let owner: Owner = fields.parsed()?;
     let name: TokenName = fields.parsed()?;
     let description = fields.text()?;
-    let scopes = fields.required(read_scopes)?;
+    let scopes = fields.required(|text| Some(read_scopes(text)))?;
     let resources = fields.required(read_resources)?;
     let networks = fields.required(read_networks)?;
     let audience = fields.required(read_list)?;
@@ -227,11 +227,9 @@ pub(super) fn id(row: &Row<'_>) -> Result<TokenId, StepError> {
     Fields { row, next: 0 }.parsed()
 }
 
-fn read_scopes(text: &str) -> Option<ScopeList> {
-    if text.is_empty() {
-        return Some(ScopeList::default());
-    }
-    ScopeList::parse(text.split(' ')).ok()
+/// Scopes that cannot be read grant nothing.
+fn read_scopes(text: &str) -> ScopeList {
+    ScopeList::parse(text.split(' ')).unwrap_or_default()
 }
 
 fn read_resources(text: &str) -> Option<Resources> {

@@ -14,7 +14,8 @@ use super::{schema, steps};
 use crate::clock::Timestamp;
 use crate::scope::ScopeCatalog;
 use crate::store::{
-    Admission, Change, Facts, Filter, PageRequest, Purge, Reach, StoreError, TokenStore, Use,
+    Admission, Change, Changes, Facts, Filter, PageRequest, Purge, Reach, StoreError, TokenStore,
+    Use,
 };
 use crate::token::{Record, Revocation, TokenId};
 
@@ -209,8 +210,10 @@ impl TokenStore for SqliteStore {
         self.write(move |connection| steps::purge(connection, &purge)).await
     }
 
-    fn resident(&self, _id: &TokenId) -> Option<Facts> {
-        None
+    fn resident(&self, _id: &TokenId, _look: &mut dyn FnMut(&Facts)) {}
+
+    async fn changes(&self) -> Result<Option<Box<dyn Changes>>, StoreError> {
+        Ok(None)
     }
 
     fn attach(&self, _catalog: &ScopeCatalog) {}

@@ -1,0 +1,229 @@
+//! Lets requests in or refuses them.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::header::{USER_AGENT, VARY, WWW_AUTHENTICATE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+
+use super::admission::Admitted;
+use super::challenge::Challenges;
+use super::duties::Duties;
+use super::problem::Problem;
+use super::query;
+use super::rejection::Rejection;
+use super::requirement::{CompiledRequirement, Requirement, RequirementError};
+use super::source::{Sources, SourcesError, Table};
+use crate::engine::{Context, Hallpass, Verified, VerifyError};
+use crate::token::KindSet;
+
+/// After how many seconds a client should try again when tokens cannot be verified.
+const OUTAGE_RETRY_SECONDS: u32 = 5;
+
+/// Lets requests in or refuses them: an engine, the places where credentials may be, and a realm.
+/// Cheap to clone.
+///
+/// See the [module](super) for its rules and an example.
+#[derive(Debug, Clone)]
+pub struct Boundary(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    hallpass: Hallpass,
+    sources: Table,
+    challenges: Challenges,
+    vary: HeaderValue,
+}
+
+impl Boundary {
+    /// Starts putting a boundary together on this engine.
+    #[must_use]
+    pub fn builder(hallpass: Hallpass) -> BoundaryBuilder {
+        BoundaryBuilder { realm: None, sources: Sources::bearer(), hallpass }
+    }
+
+    /// The engine.
+    #[must_use]
+    pub fn hallpass(&self) -> &Hallpass {
+        &self.0.hallpass
+    }
+
+    /// Checks that what a route asks for exists. Do this at start.
+    ///
+    /// # Errors
+    /// [`RequirementError`] if a scope is not declared, or nothing could meet the requirement.
+    pub fn compile(
+        &self,
+        requirement: Requirement,
+    ) -> Result<CompiledRequirement, RequirementError> {
+        requirement.compile(self.0.hallpass.catalog(), &self.0.challenges)
+    }
+
+    /// Lets a request in if it carries exactly one credential, the token is good, and it meets the
+    /// requirement of the route. Without a requirement no request is let in: not even a good token
+    /// is enough, and the engine reports that one was used there.
+    ///
+    /// Afterwards, whatever the answer, the credentials in `head` are marked sensitive and taken
+    /// out of its URI. `peer` is the client's address from a source that the app trusts.
+    ///
+    /// # Errors
+    /// [`Rejection`] holds the response.
+    pub async fn admit(
+        &self,
+        head: &mut Parts,
+        requirement: Option<&CompiledRequirement>,
+        peer: Option<IpAddr>,
+    ) -> Result<Admitted, Rejection> {
+        let inner = &*self.0;
+        let found = inner.sources.find(head);
+        let in_uri = found.in_uri;
+        let head = &*head;
+        let presented = found
+            .place
+            .and_then(|place| inner.sources.read(place, &head.headers, &inner.hallpass))
+            .map_err(|problem| inner.reject(problem, in_uri))?;
+
+        let context = Context {
+            now: None,
+            ip: peer,
+            agent: head.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()),
+            kinds: requirement.map_or(KindSet::CALLING, CompiledRequirement::kinds),
+            audience: requirement.and_then(CompiledRequirement::audience),
+        };
+        let verified = match inner.hallpass.verify(presented.text(), &context).await {
+            Ok(verified) => verified,
+            Err(VerifyError::Denied(_)) => return Err(inner.reject(Problem::InvalidToken, in_uri)),
+            Err(VerifyError::Unavailable(outage)) => {
+                let rejection = inner.reject(Problem::Unavailable, in_uri);
+                return Err(rejection.retry_after(OUTAGE_RETRY_SECONDS).caused_by(outage));
+            }
+        };
+
+        // Only now, so that whoever watches events learns which token was used against its owner.
+        if presented.is_basic() && is_cross_site(&head.method, &head.headers) {
+            let required = "a request from the same site";
+            return Err(inner.forbid(&verified, required, Problem::CrossSite, in_uri));
+        }
+        let Some(requirement) = requirement else {
+            let required = "a route that declares a requirement";
+            return Err(inner.forbid(&verified, required, Problem::NoRequirement, in_uri));
+        };
+        if !requirement.is_met_by(&verified) {
+            let required = requirement.scopes();
+            let mut rejection =
+                inner.forbid(&verified, required, Problem::InsufficientScope, in_uri);
+            rejection.headers_mut().insert(WWW_AUTHENTICATE, requirement.challenge().clone());
+            return Err(rejection);
+        }
+        Ok(Admitted::new(verified, inner.duties(in_uri)))
+    }
+
+    /// The refusal of a client that sends too many requests; it may try again after so many
+    /// seconds. For layers that count.
+    #[must_use]
+    pub fn too_many_requests(&self, retry_after_seconds: u32) -> Rejection {
+        self.0.reject(Problem::TooManyRequests, false).retry_after(retry_after_seconds)
+    }
+
+    /// Takes credentials out of a copy of the URI that a framework keeps.
+    pub fn redact(&self, uri: &mut Uri) {
+        if let Some(name) = &self.0.sources.query {
+            // What cannot be put together again is left empty.
+            let _ = query::take(uri, name);
+        }
+    }
+}
+
+impl Inner {
+    /// The refusal for a problem, with its challenges.
+    fn reject(&self, problem: Problem, in_uri: bool) -> Rejection {
+        let mut rejection = Rejection::new(problem);
+        let headers = rejection.headers_mut();
+        headers.insert(VARY, self.vary.clone());
+        for challenge in self.challenges.of(problem) {
+            headers.append(WWW_AUTHENTICATE, challenge.clone());
+        }
+        if in_uri {
+            self.duties(in_uri).apply(headers);
+        }
+        rejection
+    }
+
+    /// The refusal of a good token, which the engine reports.
+    fn forbid(
+        &self,
+        verified: &Verified,
+        required: &str,
+        problem: Problem,
+        in_uri: bool,
+    ) -> Rejection {
+        self.hallpass.report_forbidden(verified, required);
+        self.reject(problem, in_uri)
+    }
+
+    fn duties(&self, in_uri: bool) -> Duties {
+        Duties { vary: self.vary.clone(), in_uri }
+    }
+}
+
+/// Whether a browser says that another site made it send an unsafe request.
+fn is_cross_site(method: &Method, headers: &HeaderMap) -> bool {
+    const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+    let trusted = |site: &HeaderValue| site == "same-origin" || site == "none";
+    !method.is_safe() && !headers.get_all(SEC_FETCH_SITE).iter().all(trusted)
+}
+
+/// Collects what a boundary is made of; see [`Boundary::builder`].
+#[derive(Debug)]
+pub struct BoundaryBuilder {
+    hallpass: Hallpass,
+    realm: Option<String>,
+    sources: Sources,
+}
+
+impl BoundaryBuilder {
+    /// The realm of challenges: 1 to 128 printable ASCII characters without quote and backslash.
+    /// The engine's brand unless given.
+    #[must_use]
+    pub fn realm(mut self, realm: impl Into<String>) -> Self {
+        self.realm = Some(realm.into());
+        self
+    }
+
+    /// Where credentials may be; [`Sources::bearer`] unless given.
+    #[must_use]
+    pub fn sources(mut self, sources: Sources) -> Self {
+        self.sources = sources;
+        self
+    }
+
+    /// Checks everything.
+    ///
+    /// # Errors
+    /// [`BoundaryError`] names what cannot be used.
+    pub fn build(self) -> Result<Boundary, BoundaryError> {
+        let realm = self.realm.unwrap_or_else(|| self.hallpass.brand().as_str().to_owned());
+        let challenges =
+            Challenges::new(&realm, self.sources.challenges_basic()).ok_or(BoundaryError::Realm)?;
+        let sources = self.sources.compile()?;
+        let vary = HeaderValue::try_from(sources.vary());
+        let vary = vary.map_err(|_| BoundaryError::TooManyHeaders)?;
+        Ok(Boundary(Arc::new(Inner { hallpass: self.hallpass, sources, challenges, vary })))
+    }
+}
+
+/// Why a boundary cannot be built.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BoundaryError {
+    /// The realm is empty, too long, or not printable ASCII without quote and backslash.
+    #[error("a realm is 1 to 128 printable ASCII characters without quote and backslash")]
+    Realm,
+    /// A source cannot be used.
+    #[error(transparent)]
+    Sources(#[from] SourcesError),
+    /// The names of the headers do not fit a `Vary`.
+    #[error("too many headers for tokens")]
+    TooManyHeaders,
+}

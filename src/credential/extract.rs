@@ -1,0 +1,181 @@
+//! Finds the one credential of a request.
+
+use http::header::{AUTHORIZATION, Entry};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, Method};
+use zeroize::Zeroizing;
+
+use super::basic;
+use super::limits::{self, MAX_OPAQUE_LEN};
+use super::problem::Problem;
+use super::query;
+use super::source::{Table, is_token_byte};
+use crate::engine::Hallpass;
+
+/// Where the one credential of a request is. It has no `Debug`, since it may hold the text.
+pub(super) enum Place<'t> {
+    Authorization,
+    Header(&'t HeaderName),
+    Query(Zeroizing<String>),
+}
+
+/// What was found when credentials were counted and hidden.
+pub(super) struct Found<'t> {
+    /// Whether the URI carried a credential.
+    pub(super) in_uri: bool,
+    pub(super) place: Result<Place<'t>, Problem>,
+}
+
+/// A text presented as a token. It has no `Debug` either.
+pub(super) enum Presented<'a> {
+    Bare(&'a str),
+    /// Taken out of a Basic credential or a URI.
+    Copied {
+        text: Zeroizing<String>,
+        basic: bool,
+    },
+}
+
+impl Presented<'_> {
+    /// The text that the engine looks at.
+    pub(super) fn text(&self) -> &str {
+        let text = match self {
+            Self::Bare(text) => text,
+            Self::Copied { text, .. } => text.as_str(),
+        };
+        // A text this long is no token. It is presented as no text at all, so that the refusal
+        // is the engine's as for every other text.
+        if text.len() > MAX_OPAQUE_LEN { "" } else { text }
+    }
+
+    pub(super) fn is_basic(&self) -> bool {
+        matches!(self, Self::Copied { basic: true, .. })
+    }
+}
+
+impl Table {
+    /// Counts the credentials of all sources, marks them sensitive and takes them out of the URI.
+    /// Nothing is parsed before all are counted.
+    pub(super) fn find(&self, head: &mut Parts) -> Found<'_> {
+        // Before the head can be shown to anybody, whatever becomes of the request.
+        for name in self.all_headers() {
+            mark_sensitive(&mut head.headers, name);
+        }
+        let measured = limits::check(head, self.all_headers());
+        let taken = self.query.as_deref().map(|name| query::take(&mut head.uri, name));
+        let (in_uri, taken) = match taken {
+            None => (false, Ok(query::Taken::default())),
+            Some(Ok(taken)) => (taken.count > 0, Ok(taken)),
+            Some(Err(problem)) => (true, Err(problem)),
+        };
+        let place = measured.and(taken).and_then(|taken| self.locate(head, taken));
+        Found { in_uri, place }
+    }
+
+    fn locate(&self, head: &Parts, taken: query::Taken) -> Result<Place<'_>, Problem> {
+        let count = |name: &HeaderName| head.headers.get_all(name).iter().count();
+        let in_headers: usize = self.all_headers().map(count).sum();
+        match in_headers + taken.count {
+            0 => Err(Problem::CredentialRequired),
+            1 => Ok(()),
+            _ => Err(Problem::SeveralCredentials),
+        }?;
+        if taken.count > 0 {
+            let reads = matches!(head.method, Method::GET | Method::HEAD);
+            return if reads {
+                Ok(Place::Query(taken.value))
+            } else {
+                Err(Problem::MalformedCredential)
+            };
+        }
+        let own = self.headers.iter().find(|name| head.headers.contains_key(*name));
+        Ok(own.map_or(Place::Authorization, Place::Header))
+    }
+
+    /// The text in a place.
+    pub(super) fn read<'a>(
+        &self,
+        place: Place<'_>,
+        headers: &'a HeaderMap,
+        hallpass: &Hallpass,
+    ) -> Result<Presented<'a>, Problem> {
+        let value = |name| {
+            headers.get(name).map(http::HeaderValue::as_bytes).ok_or(Problem::CredentialRequired)
+        };
+        match place {
+            Place::Authorization => self.read_authorization(value(&AUTHORIZATION)?, hallpass),
+            Place::Header(name) => bare(value(name)?).map(Presented::Bare),
+            Place::Query(text) => {
+                bare(text.as_bytes())?;
+                Ok(Presented::Copied { text, basic: false })
+            }
+        }
+    }
+
+    fn read_authorization<'a>(
+        &self,
+        value: &'a [u8],
+        hallpass: &Hallpass,
+    ) -> Result<Presented<'a>, Problem> {
+        let end = value.iter().position(|byte| !is_token_byte(*byte)).unwrap_or(value.len());
+        let (scheme, rest) = value.split_at_checked(end).ok_or(Problem::MalformedCredential)?;
+        if scheme.is_empty() {
+            return Err(Problem::MalformedCredential);
+        }
+        if self.takes_scheme(scheme) {
+            let text = rest.strip_prefix(b" ").ok_or(Problem::MalformedCredential)?;
+            return bare(text).map(Presented::Bare);
+        }
+        if self.basic && scheme.eq_ignore_ascii_case(b"basic") {
+            let text = basic::token(rest, hallpass)?;
+            return Ok(Presented::Copied { text, basic: true });
+        }
+        Err(Problem::CredentialRequired)
+    }
+}
+
+/// The whole of `bytes` as a `b64token` (RFC 6750 section 2.1).
+fn bare(bytes: &[u8]) -> Result<&str, Problem> {
+    let padding = bytes.iter().rev().take_while(|byte| **byte == b'=').count();
+    let (body, _) =
+        bytes.split_at_checked(bytes.len() - padding).ok_or(Problem::MalformedCredential)?;
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
+    if body.is_empty() || !body.iter().all(allowed) {
+        return Err(Problem::MalformedCredential);
+    }
+    std::str::from_utf8(bytes).map_err(|_| Problem::MalformedCredential)
+}
+
+/// Keeps `Debug` from showing the values of a header.
+fn mark_sensitive(headers: &mut HeaderMap, name: &HeaderName) {
+    let Some(value) = headers.get_mut(name) else {
+        return;
+    };
+    value.set_sensitive(true);
+    // Asking for an entry may make the map grow, so only repeated lines are asked for.
+    if headers.get_all(name).iter().nth(1).is_some()
+        && let Ok(Entry::Occupied(mut lines)) = headers.try_entry(name.clone())
+    {
+        for value in lines.iter_mut() {
+            value.set_sensitive(true);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_token_is_a_b64token_and_nothing_else() {
+        for good in ["a", "acme_pat_x", "a.b-c~d+e/f==", "null"] {
+            assert_eq!(bare(good.as_bytes()), Ok(good));
+        }
+        for bad in
+            ["", "=", "a=b", " a", "a ", "a b", "a,b", "\"a\"", "%5F", "a\t", "é", "a\0", "a:b"]
+        {
+            assert_eq!(bare(bad.as_bytes()), Err(Problem::MalformedCredential), "{bad:?}");
+        }
+        assert!(bare(b"a\xff").is_err());
+    }
+}

@@ -1,0 +1,53 @@
+//! Asks the host app's callbacks. One that panics has not answered, which is an outage.
+
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Poll;
+
+use super::Engine;
+use crate::owner::{OwnerDirectoryError, OwnerFacts};
+use crate::scope::ScopeSet;
+use crate::token::{Owner, Tenant};
+
+impl Engine {
+    /// What the directory knows of an owner now, if it can tell without waiting.
+    pub(super) fn resident_owner(
+        &self,
+        tenant: &Tenant,
+        owner: &Owner,
+    ) -> Result<Option<OwnerFacts>, OwnerDirectoryError> {
+        contained(|| self.owners.resident(tenant, owner))
+    }
+
+    /// What the directory knows of an owner now.
+    pub(super) async fn owner(
+        &self,
+        tenant: &Tenant,
+        owner: &Owner,
+    ) -> Result<Option<OwnerFacts>, OwnerDirectoryError> {
+        if let Some(facts) = self.resident_owner(tenant, owner)? {
+            return Ok(Some(facts));
+        }
+        let mut answer = contained(|| self.owners.find(tenant, owner))?;
+        poll_fn(|context| match contained(|| answer.as_mut().poll(context)) {
+            Ok(poll) => poll,
+            Err(panicked) => Poll::Ready(Err(panicked)),
+        })
+        .await
+    }
+
+    /// What is left of `scopes` for an owner now.
+    pub(super) fn limit(
+        &self,
+        owner: &OwnerFacts,
+        scopes: &ScopeSet,
+    ) -> Result<ScopeSet, OwnerDirectoryError> {
+        contained(|| self.policy.limit(owner, scopes))
+    }
+}
+
+fn contained<T>(callback: impl FnOnce() -> T) -> Result<T, OwnerDirectoryError> {
+    // What a callback left half done is its own; nothing of the engine is borrowed mutably here.
+    catch_unwind(AssertUnwindSafe(callback))
+        .map_err(|_| OwnerDirectoryError("a callback of the app panicked".into()))
+}
