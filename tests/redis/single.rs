@@ -24,17 +24,23 @@ pub(crate) fn stop() {
 
 pub(crate) fn tests() -> Vec<Test> {
     let mut tests = vec![
-        test("two_stores_see_each_others_changes", two_stores_see_each_others_changes),
-        test("a_lost_message_is_a_gap", a_lost_message_is_a_gap),
-        test("a_broken_subscription_is_told", a_broken_subscription_is_told),
-        test("what_was_acknowledged_survives_a_kill", what_was_acknowledged_survives_a_kill),
-        test("servers_that_may_lose_steps_are_refused", servers_that_may_lose_steps_are_refused),
-        test("unknown_settings_are_refused", unknown_settings_are_refused),
-        test("keys_of_others_are_refused", keys_of_others_are_refused),
-        test("damaged_records_are_told", damaged_records_are_told),
-        test("a_stopped_server_is_an_outage", a_stopped_server_is_an_outage),
-        test("a_forgotten_script_is_told_again", a_forgotten_script_is_told_again),
-        test("many_records_are_walked_in_pieces", many_records_are_walked_in_pieces),
+        test("single::two_stores_see_each_others_changes", two_stores_see_each_others_changes),
+        test("single::a_lost_message_is_a_gap", a_lost_message_is_a_gap),
+        test("single::a_broken_subscription_is_told", a_broken_subscription_is_told),
+        test(
+            "single::what_was_acknowledged_survives_a_kill",
+            what_was_acknowledged_survives_a_kill,
+        ),
+        test(
+            "single::servers_that_may_lose_steps_are_refused",
+            servers_that_may_lose_steps_are_refused,
+        ),
+        test("single::unknown_settings_are_refused", unknown_settings_are_refused),
+        test("single::keys_of_others_are_refused", keys_of_others_are_refused),
+        test("single::damaged_records_are_told", damaged_records_are_told),
+        test("single::a_stopped_server_is_an_outage", a_stopped_server_is_an_outage),
+        test("single::a_forgotten_script_is_told_again", a_forgotten_script_is_told_again),
+        test("single::many_records_are_walked_in_pieces", many_records_are_walked_in_pieces),
     ];
     for (name, case) in store_cases::cases() {
         tests.push(test(&format!("single::{name}"), move || {
