@@ -3,8 +3,9 @@
 
 use super::pack::{Packed, pack};
 use super::record::digits;
+use crate::scope::Scope;
 use crate::store::{Filter, PageRequest, Position, Reach, SortKey, SortValue};
-use crate::token::{KindSet, TokenId, fold};
+use crate::token::{Kind, KindSet, TokenId, fold};
 
 /// The last instant of an order, which no record has.
 const NEVER: &str = "999999999999999999";
@@ -17,8 +18,8 @@ pub(super) fn filter(filter: &Filter) -> Vec<u8> {
         Reach::Owner(tenant, owner) => ("owner", Some(tenant.as_str()), Some(owner.as_str()), None),
         Reach::Family(root) => ("family", None, None, Some(root.as_str())),
     };
-    let kinds = (filter.kinds != KindSet::ALL)
-        .then(|| words(filter.kinds.iter().map(|kind| kind.as_str())));
+    let kinds =
+        (filter.kinds != KindSet::ALL).then(|| words(filter.kinds.iter().map(Kind::as_str)));
     let statuses =
         filter.statuses.as_ref().map(|some| words(some.iter().map(|status| status.as_str())));
     pack(&[
@@ -29,7 +30,7 @@ pub(super) fn filter(filter: &Filter) -> Vec<u8> {
         Packed::optional(kinds),
         Packed::optional(statuses),
         Packed::optional(filter.text.as_deref().map(fold)),
-        Packed::optional(filter.scope.as_ref().map(|scope| scope.as_str())),
+        Packed::optional(filter.scope.as_ref().map(Scope::as_str)),
         Packed::optional(filter.created_before.map(digits)),
         Packed::optional(filter.expires_from.map(digits)),
         Packed::optional(filter.expires_before.map(digits)),

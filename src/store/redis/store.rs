@@ -56,8 +56,8 @@ pub struct RedisStore(Arc<Inner>);
 
 /// How many records a script looks at before others have their turn.
 const PIECE: &str = "1000";
-/// How many uses one script notes.
-const USES: usize = 500;
+/// How many uses one script notes, and how many records one removes.
+const USES: usize = 200;
 /// How many commands of one step are under way at once.
 const AT_ONCE: usize = 32;
 

@@ -54,6 +54,10 @@ local function read(id)
   return record, packed
 end
 
+local function used_place(record)
+  return (record[USED_AT] or AT_ONCE) .. record[ID]
+end
+
 -- The places of a record in the indexes.
 local function places(record)
   if not record then
@@ -68,7 +72,7 @@ local function places(record)
     created = record[CREATED_AT] .. id,
     name = record[NAME_KEY] .. '\0' .. id,
     expires = (expires or NEVER) .. id,
-    used = (record[USED_AT] or AT_ONCE) .. id,
+    used = used_place(record),
     ended = ended and class .. ended .. id,
   }
 end
