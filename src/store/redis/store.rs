@@ -501,11 +501,10 @@ impl TokenStore for RedisStore {
             let ended = inner.ended(&Purge { limit: left, ..*purge }).await?;
             let picked: usize = ended.values().map(Vec::len).sum();
             let mut removed = 0;
-            for (shard, ids) in ended
-                .iter()
-                .flat_map(|(shard, ended)| ended.chunks(USES).map(move |ids| (*shard, ids)))
-            {
-                removed += inner.remove(shard, ids, [&before, &exchanged]).await?;
+            for (shard, ended) in &ended {
+                for ids in ended.chunks(USES) {
+                    removed += inner.remove(*shard, ids, [&before, &exchanged]).await?;
+                }
             }
             count += removed;
             // Another purge may have been faster with some of them, and left others.
