@@ -39,7 +39,7 @@ impl StoreError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Conflict {
-    /// There is a record with this id, or there was one.
+    /// There is a record with this id. A store may remember the ids it purged and refuse them too.
     #[error("the token id is taken")]
     IdTaken,
     /// A live token of the owner has this name.

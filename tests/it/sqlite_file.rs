@@ -1,7 +1,8 @@
 //! What holds of the SQLite store and its file.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use std::{env, fs};
 
@@ -99,29 +100,38 @@ fn many_stores_open_one_new_file_at_once() {
     }
 }
 
-/// Set in a process that [`processes_share_a_file`] starts: the file, and its number.
+/// Set in a process that a test starts: its number, and the file.
 const CHILD: &str = "HALLPASS_TEST_CHILD";
+/// How many records each of the processes that share a file tries to insert.
 const EACH: u32 = 30;
+
+/// What this process is to do, if a test started it.
+fn as_child() -> Option<(u32, PathBuf)> {
+    let child = env::var(CHILD).ok()?;
+    let (number, path) = child.split_once(' ').unwrap();
+    Some((number.parse().unwrap(), path.into()))
+}
+
+/// Runs one test of this file in a process of its own.
+fn child(test: &str, number: u32, path: &Path) -> Child {
+    Command::new(env::current_exe().unwrap())
+        .args([&format!("sqlite_file::{test}"), "--exact"])
+        .env(CHILD, format!("{number} {}", path.display()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
 
 #[test]
 fn processes_share_a_file() {
-    if let Ok(child) = env::var(CHILD) {
-        let (number, path) = child.split_once(' ').unwrap();
-        return write_as_a_process(number.parse().unwrap(), Path::new(path));
+    if let Some((number, path)) = as_child() {
+        return write_as_a_process(number, &path);
     }
     let directory = directory();
     let path = directory.path().join("tokens");
-    let started: Vec<_> = (1..=3)
-        .map(|number| {
-            Command::new(env::current_exe().unwrap())
-                .args(["sqlite_file::processes_share_a_file", "--exact"])
-                .env(CHILD, format!("{number} {}", path.display()))
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .spawn()
-                .unwrap()
-        })
-        .collect();
+    let started: Vec<Child> =
+        (1..=3).map(|number| child("processes_share_a_file", number, &path)).collect();
     for child in started {
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{output:?}");
@@ -129,7 +139,7 @@ fn processes_share_a_file() {
     let store = SqliteStore::open(&path).unwrap();
     // Half of what the processes tried together.
     let kept = block_on(everything(&store));
-    assert_eq!(kept.len() as u32, EACH * 3 / 2);
+    assert_eq!(kept.len(), EACH as usize * 3 / 2);
     let used = kept.iter().filter_map(|record| record.token.last_use.as_ref());
     assert!(used.map(|used| used.at).all(|used| used == at(i64::from(EACH) - 1)));
 }
@@ -145,6 +155,50 @@ fn write_as_a_process(number: u32, path: &Path) {
         let last_use = LastUse { at: at(i64::from(place)), ip: None, agent: None };
         let touched = Use { id: id(number * 1000), last_use };
         block_on(store.touch(&[touched])).unwrap();
+    }
+}
+
+#[test]
+fn what_a_killed_process_acknowledged_is_kept() {
+    if let Some((_, path)) = as_child() {
+        return acknowledge_until_killed(&path);
+    }
+    let directory = directory();
+    let path = directory.path().join("tokens");
+    let mut process = child("what_a_killed_process_acknowledged_is_kept", 0, &path);
+    let output = BufReader::new(process.stdout.take().unwrap());
+    let mut acknowledged = 0;
+    // Lines that were under way when the process was killed are read too; a broken one is not.
+    for line in output.lines().map_while(Result::ok) {
+        if let Some(number) =
+            line.strip_prefix("acknowledged ").and_then(|rest| rest.strip_suffix('.'))
+        {
+            acknowledged = number.parse().unwrap();
+        }
+        if acknowledged == 25 {
+            process.kill().unwrap();
+        }
+    }
+    process.wait().unwrap();
+    assert!(acknowledged >= 25);
+    let store = SqliteStore::open(&path).unwrap();
+    let kept = block_on(everything(&store));
+    for number in 1..=acknowledged {
+        let kept = kept.iter().find(|record| record.token.id == id(number)).unwrap();
+        assert_eq!(kept.token.revocation, Some(mark(1)));
+    }
+    // At most one more, and that one whole.
+    assert!(kept.len() <= acknowledged as usize + 1);
+}
+
+fn acknowledge_until_killed(path: &Path) {
+    let store = SqliteStore::open(path).unwrap();
+    // Unlike what the printing macros print, this is not captured.
+    let mut output = io::stdout();
+    for number in 1..100_000 {
+        block_on(store.insert(&record(number), &anything())).unwrap();
+        assert_eq!(block_on(store.revoke(&only([number]), &mark(1))).unwrap(), [id(number)]);
+        writeln!(output, "acknowledged {number}.").unwrap();
     }
 }
 

@@ -17,7 +17,7 @@ use hallpass::{
 };
 
 use crate::support::{
-    SORTS, all, anything, at, at_once, digest, full_record, id, ids, mark, only, owner, page,
+    SORTS, all, anything, at, at_once, digest, full_record, id, ids, key, mark, only, owner, page,
     position, record, record_with, sorted,
 };
 
@@ -98,9 +98,7 @@ fn conflict<T>(result: Result<T, StoreError>) -> Conflict {
 }
 
 fn named(name: &str, unique: bool) -> Change {
-    let mut change = Change::default();
-    change.name = Some((name.parse().unwrap(), unique));
-    change
+    Change { name: Some((name.parse().unwrap(), unique)), ..Change::default() }
 }
 
 fn used(number: u32, second: i64) -> Use {
@@ -183,9 +181,9 @@ async fn hostile_text_is_only_text(store: Store) {
         filter.client = Some(text.to_owned());
         filter.text = Some(text.to_owned());
         let listed = all(&*store, &filter, page(SortKey::Name, false, 10), at(0)).await;
-        assert_eq!(listed, [hostile.clone()], "{text:?}");
-        let mut change = Change::default();
-        change.description = Some(Some(format!("{text}{text}")));
+        assert_eq!(listed, std::slice::from_ref(&hostile), "{text:?}");
+        let description = Some(Some(format!("{text}{text}")));
+        let change = Change { description, ..Change::default() };
         let changed = store.update(&id(number), 1, &change, at(0)).await.unwrap().unwrap();
         assert_eq!(changed.token.description, Some(format!("{text}{text}")));
     }
@@ -195,14 +193,13 @@ async fn hostile_text_is_only_text(store: Store) {
 }
 
 async fn conflicts_are_told_in_order(store: Store) {
-    let key = |key| Some(IdempotencyKey { key: [key; 16], request: [0; 16] });
     let mut first = record(1);
-    first.idempotency = key(1);
+    first.idempotency = Some(key(1));
     put(&store, &first).await;
     let strict = Admission { now: at(0), quota: Some(1), unique_name: true };
     assert_eq!(conflict(store.insert(&first, &strict).await), Conflict::Replayed { id: id(1) });
     let mut again = first.clone();
-    again.idempotency = key(2);
+    again.idempotency = Some(key(2));
     assert_eq!(conflict(store.insert(&again, &strict).await), Conflict::IdTaken);
     again.token.id = id(2);
     again.token.name = "TOKEN 1".parse().unwrap();
@@ -221,7 +218,7 @@ async fn conflicts_are_told_in_order(store: Store) {
     store.insert(&again, &roomy).await.unwrap();
     // Keys and ids of other owners: an id is taken for all, a key only within its owner.
     let mut other = record_with(4, |token| token.owner = owner("u2"));
-    other.idempotency = key(1);
+    other.idempotency = Some(key(1));
     store.insert(&other, &strict).await.unwrap();
     other.token.tenant = Tenant::parse("acme").unwrap();
     assert_eq!(conflict(store.insert(&other, &strict).await), Conflict::IdTaken);
@@ -244,8 +241,7 @@ async fn ended_tokens_free_their_names_and_places(store: Store) {
     store.revoke(&only([1]), &mark(0)).await.unwrap();
     store.insert(&same(3), &strict(0)).await.unwrap();
     // Suspended and future tokens are live; other kinds, owners and tenants count for themselves.
-    let mut change = Change::default();
-    change.suspended_at = Some(Some(at(1)));
+    let change = Change { suspended_at: Some(Some(at(1))), ..Change::default() };
     store.update(&id(3), 1, &change, at(1)).await.unwrap();
     assert_eq!(
         conflict(store.insert(&same(4), &strict(2)).await),
@@ -316,11 +312,12 @@ async fn one_of_many_at_once_gets_an_idempotency_key(store: Store) {
         let store = store.clone();
         async move {
             let mut record = record(number);
-            record.idempotency = Some(IdempotencyKey { key: [7; 16], request: [number as u8; 16] });
+            record.idempotency = Some(IdempotencyKey { request: key(number).request, ..key(7) });
             store.insert(&record, &anything()).await
         }
     });
-    let issued = results.iter().position(Result::is_ok).unwrap() as u32;
+    let mut numbered = (0..).zip(&results);
+    let issued = numbered.find_map(|(number, result)| result.is_ok().then_some(number)).unwrap();
     for (number, result) in (0..).zip(results) {
         if number != issued {
             assert_eq!(conflict(result), Conflict::Replayed { id: id(issued) });
@@ -450,10 +447,12 @@ async fn one_of_many_rotations_at_once_succeeds(store: Store) {
                 grace_until: at(100),
                 first_used_at: None,
             };
-            let mut change = Change::default();
-            change.digest = Some(digest(100 + number));
-            change.superseded = Some(Some(digest(1)));
-            change.rotation = Some(Some(rotation));
+            let change = Change {
+                digest: Some(digest(100 + number)),
+                superseded: Some(Some(digest(1))),
+                rotation: Some(Some(rotation)),
+                ..Change::default()
+            };
             store.update(&id(1), 1, &change, at(0)).await
         }
     });
@@ -833,7 +832,7 @@ async fn purge_keeps_parents(store: Store) {
 async fn a_purge_has_a_limit(store: Store) {
     for number in 0..10 {
         let mut ended = record_with(number, |token| token.expires_at = Some(at(10)));
-        ended.idempotency = Some(IdempotencyKey { key: [number as u8; 16], request: [0; 16] });
+        ended.idempotency = Some(key(number));
         put(&store, &ended).await;
     }
     let limited = |limit| Purge { limit, ..purge_at(1000) };
@@ -843,6 +842,6 @@ async fn a_purge_has_a_limit(store: Store) {
     }
     // Nothing of a purged record stands in the way of a new one.
     let mut again = record(11);
-    again.idempotency = Some(IdempotencyKey { key: [1; 16], request: [0; 16] });
+    again.idempotency = Some(key(1));
     put(&store, &again).await;
 }

@@ -349,6 +349,13 @@ mod tests {
     }
 
     #[test]
+    fn every_kind_is_purged() {
+        for kind in Kind::ALL {
+            assert!(PURGE.contains(&format!("'{kind}'")), "{kind}");
+        }
+    }
+
+    #[test]
     fn an_owners_page_uses_an_index_in_every_order() {
         let connection = connection();
         let owner = Owner::parse("u1").unwrap();

@@ -26,7 +26,12 @@ pub(crate) fn owner(name: &str) -> Owner {
 }
 
 pub(crate) fn digest(number: u32) -> TokenDigest {
-    TokenDigest::from_stored(&format!("v1$0${:0>42}A", number))
+    TokenDigest::from_stored(&format!("v1$0${number:0>42}A"))
+}
+
+pub(crate) fn key(number: u32) -> IdempotencyKey {
+    let [.., last] = number.to_be_bytes();
+    IdempotencyKey { key: [last; 16], request: [last ^ 0xff; 16] }
 }
 
 /// A personal token of `u1` with nothing special, issued at second 0.
@@ -85,7 +90,7 @@ pub(crate) fn full_record(number: u32) -> Record {
         token.version = 7;
     });
     record.superseded = Some(TokenDigest::from_stored("v9$unknown scheme$"));
-    record.idempotency = Some(IdempotencyKey { key: [number as u8; 16], request: [0xfe; 16] });
+    record.idempotency = Some(key(number));
     record
 }
 
