@@ -19,6 +19,8 @@ pub use owner::{EveryOwner, OwnerDirectory, OwnerDirectoryError, OwnerFacts, Own
 pub use policy::{Ceiling, Expiry, ExpiryError, Policy, PolicyError};
 pub use scope::*;
 pub use store::{MemoryStore, StoreError, TokenStore};
+#[cfg(feature = "postgres")]
+pub use store::{PostgresOptions, PostgresStore};
 #[cfg(feature = "sqlite")]
 pub use store::{SqliteOptions, SqliteStore};
 pub use token::*;

@@ -10,6 +10,8 @@ mod error;
 mod facts;
 mod filter;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -20,5 +22,7 @@ pub use error::{Conflict, StoreError};
 pub use facts::{Facts, RareFacts};
 pub use filter::{Filter, PageRequest, Position, Reach, SortKey, SortValue};
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresOptions, PostgresStore};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore};

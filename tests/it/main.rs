@@ -9,6 +9,10 @@
 
 #[cfg(feature = "sqlite")]
 mod sqlite_file;
+#[cfg_attr(
+    feature = "postgres",
+    expect(dead_code, reason = "the list of cases is for the tests that start a server")
+)]
 mod store_cases;
 #[cfg(feature = "sqlite")]
 mod store_model;

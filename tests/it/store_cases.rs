@@ -48,6 +48,11 @@ macro_rules! on_every_store {
                 super::$case(super::Arc::new(store)).await;
             })*
         }
+
+        /// Every case by its name, for a test program that starts a server first.
+        #[cfg(feature = "postgres")]
+        pub(crate) const CASES: &[(&str, fn(Store) -> CaseRun)] =
+            &[$((stringify!($case), |store| Box::pin($case(store)))),*];
     };
 }
 
@@ -80,6 +85,9 @@ on_every_store! {
 }
 
 type Store = Arc<dyn TokenStore>;
+
+#[cfg(feature = "postgres")]
+type CaseRun = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
 async fn put(store: &Store, record: &Record) {
     store.insert(record, &anything()).await.unwrap();
