@@ -34,7 +34,8 @@ static HOME: LazyLock<Runtime> =
     LazyLock::new(|| Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap());
 
 /// The server that most tests share; each has a database of its own.
-static SHARED: LazyLock<Server> = LazyLock::new(|| Server::start(&["fsync=off", "deadlock_timeout=20ms"]));
+static SHARED: LazyLock<Server> =
+    LazyLock::new(|| Server::start(&["fsync=off", "deadlock_timeout=20ms"]));
 
 static BOUNCER: LazyLock<Bouncer> = LazyLock::new(|| Bouncer::start(&SHARED));
 

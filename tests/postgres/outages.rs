@@ -12,7 +12,7 @@ pub(crate) const CASES: &[(&str, fn())] = &[
     ("what_cannot_be_reached_is_unavailable", what_cannot_be_reached_is_unavailable),
 ];
 
-fn outage<T: std::fmt::Debug>(result: Result<T, StoreError>) {
+fn outage<T: std::fmt::Debug>(result: &Result<T, StoreError>) {
     assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
 }
 
@@ -55,16 +55,16 @@ fn a_killed_server_loses_nothing_acknowledged() {
         });
         assert!(!acknowledged.is_empty());
         HOME.block_on(async {
-            outage(store.find(&id(1)).await);
-            outage(store.insert(&record(1), &anything()).await);
+            outage(&store.find(&id(1)).await);
+            outage(&store.insert(&record(1), &anything()).await);
             // What was told before the end can still be heard.
             let ended = loop {
                 if let Err(ended) = changes.next().await {
                     break ended;
                 }
             };
-            outage(Err::<(), _>(ended));
-            outage(changes.next().await);
+            outage::<()>(&Err(ended));
+            outage(&changes.next().await);
         });
         server.restart();
         HOME.block_on(async {
@@ -85,16 +85,16 @@ fn what_cannot_be_reached_is_unavailable() {
             "postgres://hallpass@127.0.0.1:1/x",
             "postgres://hallpass@127.0.0.1:1/x?sslmode=sometimes",
         ] {
-            outage(PostgresStore::connect(url).await.map(|_| ()));
+            outage(&PostgresStore::connect(url).await.map(|_| ()));
         }
         let shared = crate::SHARED.url("postgres");
-        outage(PostgresStore::connect(&crate::SHARED.url("no_such_database")).await.map(|_| ()));
+        outage(&PostgresStore::connect(&crate::SHARED.url("no_such_database")).await.map(|_| ()));
         for mode in ["require", "verify-full"] {
-            outage(PostgresStore::connect(&format!("{shared}?sslmode={mode}")).await.map(|_| ()));
+            outage(&PostgresStore::connect(&format!("{shared}?sslmode={mode}")).await.map(|_| ()));
         }
     });
     // Outside of a runtime.
-    outage(crate::support::block_on(async {
+    outage(&crate::support::block_on(async {
         std::thread::spawn(|| futures_free(PostgresStore::connect("postgres://x@127.0.0.1/x")))
             .join()
             .unwrap()

@@ -39,7 +39,7 @@ pub(crate) fn on_a_pool_of_the_host() -> PostgresStore {
         // The host's pool makes connections where a step asks for one: here, now.
         let clients = futures(4, |_| pool.get()).await;
         drop(clients);
-        PostgresOptions::new().without_changes().with_pool(pool).await.unwrap()
+        PostgresOptions::new().without_changes().use_pool(pool).await.unwrap()
     })
 }
 
@@ -267,17 +267,20 @@ fn steps_that_lock_each_other_out_succeed() {
             let store = &store;
             scope.spawn(move || {
                 HOME.block_on(async {
-                    for round in 0..10 {
+                    for round in 0..10_u32 {
                         let uses: Vec<Use> = (0..200)
                             .map(|number| {
-                                let last_use =
-                                    LastUse { at: at(round * 8 + task), ip: None, agent: None };
+                                let last_use = LastUse {
+                                    at: at(i64::from(round) * 8 + task),
+                                    ip: None,
+                                    agent: None,
+                                };
                                 Use { id: id(number), last_use }
                             })
                             .collect();
                         store.touch(&uses).await.unwrap();
-                        let some = (0..5).map(|place| (199 - place * 40) - round as u32 * 2);
-                        store.revoke(&only(some), &mark(round)).await.unwrap();
+                        let some = (0..5).map(|place| (199 - place * 40) - round * 2);
+                        store.revoke(&only(some), &mark(round.into())).await.unwrap();
                     }
                 });
             });
@@ -383,6 +386,7 @@ fn no_step_reads_the_whole_table() {
                  'created_at', {start} + n, 'expires_at', {start} + 1000000::bigint * (n % 9000),
                  'last_used_at', {start} + n * 7 % 50000,
                  'idempotency_key', '\\x' || encode(lpad(n::text, 16, '0')::bytea, 'hex'),
+                 'idempotency_request', '\\x' || encode(lpad(n::text, 16, '0')::bytea, 'hex'),
                  'parent', CASE WHEN n % 5 = 0 THEN lpad((n / 2)::text, 16, '0') END,
                  'revoked_by', 'owner', 'revoked_reason', 'requested',
                  'revoked_at', CASE WHEN n % 7 = 0 THEN {start} END))).*

@@ -139,18 +139,18 @@ impl Connect for Connector {
 /// Reads a URL. Beyond what the driver knows, `sslmode` may be `verify-ca` or `verify-full`:
 /// with rustls, `require` verifies as `verify-full` does.
 pub(super) fn read_url(url: &str) -> Result<Config, StoreError> {
-    let (address, query) = url.split_once('?').unwrap_or((url, ""));
-    let query: Vec<&str> = query
-        .split('&')
-        .map(|pair| match pair {
-            "sslmode=verify-ca" | "sslmode=verify-full" => "sslmode=require",
-            pair => pair,
-        })
-        .filter(|pair| !pair.is_empty())
-        .collect();
-    let url = format!("{address}?{}", query.join("&"));
-    let mut config =
-        Config::from_str(url.trim_end_matches('?')).map_err(StoreError::unavailable)?;
+    let known = |pair| match pair {
+        "sslmode=verify-ca" | "sslmode=verify-full" => "sslmode=require",
+        pair => pair,
+    };
+    let url = match url.split_once('?') {
+        Some((address, query)) if address.starts_with("postgres") => {
+            let query: Vec<&str> = query.split('&').map(known).collect();
+            format!("{address}?{}", query.join("&"))
+        }
+        _ => url.to_owned(),
+    };
+    let mut config = Config::from_str(&url).map_err(StoreError::unavailable)?;
     if config.get_application_name().is_none() {
         config.application_name("hallpass");
     }
@@ -159,8 +159,42 @@ pub(super) fn read_url(url: &str) -> Result<Config, StoreError> {
     {
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
     }
-    if config.get_hosts().iter().all(|host| !matches!(host, Host::Tcp(_))) {
+    // Nobody listens between two ends of a Unix socket.
+    let local = config.get_hosts().iter().all(|host| !matches!(host, Host::Tcp(_)));
+    if local && !config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
         config.ssl_mode(SslMode::Disable);
     }
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_read_as_libpq_reads_them() {
+        for (url, mode) in [
+            ("postgres://u@h/d", SslMode::Prefer),
+            ("postgres://u@h/d?sslmode=disable", SslMode::Disable),
+            ("postgres://u@h/d?connect_timeout=3&sslmode=verify-full", SslMode::Require),
+            ("postgresql://u@h/d?sslmode=verify-ca", SslMode::Require),
+            ("host=h user=u sslmode=require", SslMode::Require),
+            ("postgres://u@%2Frun%2Fpostgresql/d?sslmode=require", SslMode::Disable),
+            ("hostaddr=10.0.0.1 user=u sslmode=require", SslMode::Require),
+        ] {
+            assert_eq!(read_url(url).unwrap().get_ssl_mode(), mode, "{url}");
+        }
+        for wrong in ["postgres://u@h/d?sslmode=", "postgres://u@h/d?ssl=on", "x"] {
+            let error = read_url(wrong).unwrap_err();
+            assert!(matches!(error, StoreError::Unavailable(_)), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn of_several_servers_the_one_that_takes_writes_is_used() {
+        let one = read_url("postgres://u@a/d").unwrap();
+        assert_eq!(one.get_target_session_attrs(), TargetSessionAttrs::Any);
+        let several = read_url("postgres://u@a,b/d").unwrap();
+        assert_eq!(several.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
+    }
 }

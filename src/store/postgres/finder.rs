@@ -195,3 +195,155 @@ impl std::error::Error for Shared {
         self.0.source()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::pin::Pin;
+    use std::task::{Context, Poll, Waker};
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    /// Answers as often as it is let to, each id with itself. Ids that start with 9 are not there.
+    struct Gate {
+        open: Semaphore,
+        asked: Mutex<Vec<usize>>,
+        fails: bool,
+    }
+
+    impl Gate {
+        fn new(fails: bool) -> Self {
+            Self { open: Semaphore::new(0), asked: Mutex::default(), fails }
+        }
+
+        async fn pass(&self, ids: usize) -> Result<(), StoreError> {
+            self.asked.lock().unwrap().push(ids);
+            self.open.acquire().await.unwrap().forget();
+            if self.fails { Err(StoreError::unavailable("closed")) } else { Ok(()) }
+        }
+
+        fn asked(&self) -> Vec<usize> {
+            self.asked.lock().unwrap().clone()
+        }
+    }
+
+    #[async_trait]
+    impl Source for Gate {
+        type Row = TokenId;
+
+        async fn one(&self, id: &TokenId) -> Result<Option<TokenId>, StoreError> {
+            self.pass(1).await?;
+            Ok(Some(*id).filter(|id| !id.as_str().starts_with('9')))
+        }
+
+        async fn many(&self, ids: &[TokenId]) -> Result<Vec<(TokenId, TokenId)>, StoreError> {
+            self.pass(ids.len()).await?;
+            let there = ids.iter().filter(|id| !id.as_str().starts_with('9'));
+            Ok(there.map(|id| (*id, *id)).rev().collect())
+        }
+    }
+
+    fn id(number: usize) -> TokenId {
+        format!("{number:016}").parse().unwrap()
+    }
+
+    type Found = Result<Option<Arc<TokenId>>, StoreError>;
+    type Finding<'a> = Pin<Box<dyn Future<Output = Found> + 'a>>;
+
+    fn find<'a>(finder: &'a Arc<Finder<TokenId>>, gate: &'a Gate, number: usize) -> Finding<'a> {
+        Box::pin(async move { finder.find(&id(number), gate).await })
+    }
+
+    fn poll(finding: &mut Finding<'_>) -> Poll<Found> {
+        finding.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn start(findings: &mut [Finding<'_>]) {
+        assert!(findings.iter_mut().all(|finding| poll(finding).is_pending()));
+    }
+
+    /// Runs all of them to their end.
+    async fn finish(findings: Vec<Finding<'_>>) -> Vec<Found> {
+        let mut found: Vec<Option<Found>> = findings.iter().map(|_| None).collect();
+        let mut findings = findings;
+        poll_fn(move |context| {
+            for (finding, found) in findings.iter_mut().zip(&mut found) {
+                if found.is_none()
+                    && let Poll::Ready(value) = finding.as_mut().poll(context)
+                {
+                    *found = Some(value);
+                }
+            }
+            if found.iter().all(Option::is_some) {
+                return Poll::Ready(found.drain(..).flatten().collect());
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn callers_that_wait_are_answered_together() {
+        let (finder, gate) = (Finder::new(), Gate::new(false));
+        let numbers = [0, 1, 2, 3, 2, 9_000_000_000_000_000, 5];
+        let mut findings: Vec<Finding<'_>> =
+            numbers.iter().map(|number| find(&finder, &gate, *number)).collect();
+        start(&mut findings);
+        assert_eq!(gate.asked(), [1, 1]);
+        gate.open.add_permits(4);
+        for (number, found) in numbers.into_iter().zip(finish(findings).await) {
+            let there = (number < 9_000).then(|| id(number));
+            assert_eq!(found.unwrap().map(|found| *found), there);
+        }
+        // The first two let one each ask, and the first of these asks for all others, once.
+        assert_eq!(gate.asked(), [1, 1, 3, 1]);
+        assert_eq!(finder.queue().leading, 0);
+    }
+
+    #[tokio::test]
+    async fn a_dropped_caller_strands_nobody() {
+        // Which callers go away, and after how many answers.
+        for gone in [&[0, 1][..], &[2], &[0, 2, 4], &[1, 3], &[0, 1, 2, 3, 4, 5, 6]] {
+            for answers in 0..4 {
+                let (finder, gate) = (Finder::new(), Gate::new(false));
+                let mut findings: Vec<Finding<'_>> =
+                    (0..8).map(|number| find(&finder, &gate, number)).collect();
+                start(&mut findings);
+                gate.open.add_permits(answers);
+                let mut unanswered = Vec::new();
+                for (place, mut finding) in findings.into_iter().enumerate() {
+                    if place % 2 == 0 && poll(&mut finding).is_ready() {
+                        continue;
+                    }
+                    if !gone.contains(&place) {
+                        unanswered.push((place, finding));
+                    }
+                }
+                gate.open.add_permits(100);
+                let (places, findings): (Vec<usize>, Vec<Finding<'_>>) =
+                    unanswered.into_iter().unzip();
+                for (place, found) in places.into_iter().zip(finish(findings).await) {
+                    assert_eq!(found.unwrap().as_deref(), Some(&id(place)));
+                }
+                assert_eq!(finder.queue().leading, 0, "{gone:?}");
+                assert!(finder.queue().waiting.is_empty());
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn all_who_asked_together_hear_of_a_failure() {
+        let (finder, gate) = (Finder::new(), Gate::new(true));
+        let mut findings: Vec<Finding<'_>> =
+            (0..6).map(|number| find(&finder, &gate, number)).collect();
+        start(&mut findings);
+        gate.open.add_permits(100);
+        for found in finish(findings).await {
+            assert!(matches!(found, Err(StoreError::Unavailable(_))), "{found:?}");
+        }
+        // Nobody asked a second time.
+        assert_eq!(gate.asked(), [1, 1, 3, 1]);
+    }
+}

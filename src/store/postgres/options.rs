@@ -94,12 +94,12 @@ impl PostgresOptions {
         Self { migrates: false, ..self }
     }
 
-    /// For a pooler in transaction mode between store and database, such as PgBouncer: nothing is
+    /// For a pooler in transaction mode between store and database, such as `PgBouncer`: nothing is
     /// assumed to last longer than a transaction. Statements are not kept prepared, settings are
     /// made in each transaction, and [`changes`](crate::TokenStore::changes) need
     /// [`with_listen_url`](Self::with_listen_url).
     ///
-    /// PgBouncer from 1.21 on keeps statements prepared itself (`max_prepared_statements`); it
+    /// `PgBouncer` from 1.21 on keeps statements prepared itself (`max_prepared_statements`); it
     /// still needs this option for the rest.
     pub fn with_transaction_pooler(self) -> Self {
         Self { pooler: true, ..self }
@@ -111,7 +111,7 @@ impl PostgresOptions {
         Self { listen_url: Some(url.into()), ..self }
     }
 
-    /// Tells other nodes nothing, for databases without `NOTIFY`, such as CockroachDB:
+    /// Tells other nodes nothing, for databases without `NOTIFY`, such as `CockroachDB`:
     /// [`changes`](crate::TokenStore::changes) are none then. All nodes must agree.
     pub fn without_changes(self) -> Self {
         Self { tells_changes: false, ..self }
@@ -166,7 +166,7 @@ impl PostgresOptions {
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
-    pub async fn with_pool(&self, pool: Pool) -> Result<PostgresStore, StoreError> {
+    pub async fn use_pool(&self, pool: Pool) -> Result<PostgresStore, StoreError> {
         self.store(Home::current()?, pool, true, None).await
     }
 

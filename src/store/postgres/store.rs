@@ -78,6 +78,14 @@ impl PostgresStore {
         PostgresOptions::new().connect(url).await
     }
 
+    /// Uses the host's own pool; see [`PostgresOptions::use_pool`].
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn with_pool(pool: Pool) -> Result<Self, StoreError> {
+        PostgresOptions::new().use_pool(pool).await
+    }
+
     /// Every migration as one SQL script; see [`PostgresOptions::schema_sql`] for another schema
     /// than that of the connection.
     #[must_use]

@@ -159,7 +159,7 @@ impl Drop for Server {
     }
 }
 
-/// PgBouncer in transaction mode before a server.
+/// `PgBouncer` in transaction mode before a server.
 pub(crate) struct Bouncer {
     process: Child,
     port: u16,
