@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn an_owners_lock_is_the_same_on_every_node() {
-        assert_eq!(slot("default", "u1"), 565);
+        assert_eq!(slot("default", "u1"), 646);
         assert_ne!(slot("a", "bc"), slot("ab", "c"));
     }
 
