@@ -115,6 +115,7 @@ impl Server {
         }
     }
 
+    #[cfg(feature = "postgres-tls")]
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
