@@ -67,6 +67,8 @@ pub use scope::*;
 #[doc(inline)]
 pub use store::conformance;
 pub use store::{MemoryStore, StoreError, TokenStore};
+#[cfg(feature = "postgres")]
+pub use store::{PostgresOptions, PostgresStore};
 #[cfg(feature = "redis")]
 pub use store::{RedisOptions, RedisStore};
 #[cfg(feature = "sqlite")]
