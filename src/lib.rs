@@ -26,6 +26,8 @@ pub use engine::*;
 pub use owner::{EveryOwner, OwnerDirectory, OwnerDirectoryError, OwnerFacts, OwnerKind, Rights};
 pub use policy::{Ceiling, Expiry, ExpiryError, Policy, PolicyError};
 pub use scope::*;
+#[cfg(feature = "cache")]
+pub use store::{CacheOptions, CachedStore};
 pub use store::{MemoryStore, StoreError, TokenStore};
 #[cfg(feature = "sqlite")]
 pub use store::{SqliteOptions, SqliteStore};
