@@ -3,7 +3,11 @@
 //!
 //! `HALLPASS_BENCH_LARGE=1` adds ten million rows, which takes some 5 GB.
 
-#![expect(clippy::expect_used, reason = "a bench that cannot be set up must stop")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a bench that cannot be set up must stop"
+)]
 
 mod support;
 

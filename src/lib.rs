@@ -1,4 +1,41 @@
-//! Personal access tokens for any web app.
+//! Personal access tokens for any web app: issue, verify, list, edit, copy, rotate, revoke and
+//! exchange named, scoped, opaque tokens.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use hallpass::{Context, Hallpass, Issue, MemoryStore, RevocationReason, ScopeCatalog};
+//!
+//! let hallpass = Hallpass::builder(MemoryStore::new())
+//!     .brand("acme")
+//!     .catalog(ScopeCatalog::of(["repo:read", "repo:write"])?)
+//!     .build()?;
+//! let issued = hallpass.issue(Issue::new("ci").owner("alice").scopes(["repo:read"])).await?;
+//! let verified = hallpass.verify(issued.plain.expose(), &Context::default()).await?;
+//! assert!(verified.require("repo:read").is_ok());
+//! assert!(verified.require("repo:write").is_err());
+//!
+//! hallpass.revoke(&issued.token.id, RevocationReason::Requested).await?;
+//! assert!(hallpass.verify(issued.plain.expose(), &Context::default()).await.is_err());
+//! # Ok(()) }
+//! ```
+//!
+//! # What is protected
+//!
+//! The store holds keyed hashes, never secrets. Every bad token gets the same answer, in constant
+//! time; an outage is never answered as a denial. Nothing absent, empty or unknown grants
+//! anything. Owners are looked up at every use. A revoked token stays revoked, and so does what
+//! was exchanged from it. Tokens do not manage tokens.
+//!
+//! Not protected are the transport, a stolen secret until it expires or is revoked, the host's own
+//! sessions, the memory of the process, and a database restored from a backup. See
+//! `docs/SECURITY-MODEL.md`.
+//!
+//! # Features
+//!
+//! None is on by default. `sqlite` adds [`SqliteStore`](store), `http` the framework-neutral
+//! boundary, `tower` and `axum` the adapters on it, `tokio` a maintenance loop, `tracing` an event
+//! sink.
 
 #![warn(clippy::string_slice)]
 #![cfg_attr(test, expect(clippy::string_slice, reason = "tests cut ASCII texts"))]
@@ -32,3 +69,7 @@ pub use store::{MemoryStore, StoreError, TokenStore};
 #[cfg(feature = "sqlite")]
 pub use store::{SqliteOptions, SqliteStore};
 pub use token::*;
+
+#[cfg(all(doctest, feature = "sqlite", feature = "axum"))]
+#[doc = include_str!("../README.md")]
+mod readme {}

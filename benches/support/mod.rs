@@ -1,6 +1,11 @@
 //! What the benches share: tokens by number, the floor, and a way to run ready futures.
 
-#![expect(clippy::expect_used, reason = "a bench that cannot be set up must stop")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a bench that cannot be set up must stop"
+)]
 
 use std::collections::HashMap;
 use std::hint::black_box;

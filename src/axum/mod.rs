@@ -1,6 +1,15 @@
 //! [axum](https://docs.rs/axum): a router on which every route says what it asks for, and the
 //! verified token as an extractor.
 //!
+//! [`Boundary::require`](crate::Boundary::require) gives a layer for an axum `Router` or
+//! `MethodRouter` too. [`GuardedRouter`] adds what a bare layer cannot know of axum: that the
+//! peer's address is in `ConnectInfo`, and that axum keeps a copy of the URI. To a layer of your
+//! own, add them with `.peer_from(hallpass::axum::peer)` and
+//! `.uri_copy_in(hallpass::axum::original_uri)`.
+//!
+//! A layer that answers CORS preflights goes around the guarded router: a preflight carries no
+//! credential.
+//!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -61,7 +61,8 @@ impl Boundary {
     }
 
     /// Lets a request in if it carries exactly one credential, the token is good, and it meets the
-    /// requirement of the route. Without a requirement no request is let in.
+    /// requirement of the route. Without a requirement no request is let in: not even a good token
+    /// is enough, and the engine reports that one was used there.
     ///
     /// Afterwards, whatever the answer, the credentials in `head` are marked sensitive and taken
     /// out of its URI. `peer` is the client's address from a source that the app trusts.

@@ -12,8 +12,7 @@ use super::query;
 use super::source::{Table, is_token_byte};
 use crate::engine::Hallpass;
 
-/// Where the one credential of a request is.
-#[derive(Debug)]
+/// Where the one credential of a request is. It has no `Debug`, since it may hold the text.
 pub(super) enum Place<'t> {
     Authorization,
     Header(&'t HeaderName),
@@ -21,14 +20,13 @@ pub(super) enum Place<'t> {
 }
 
 /// What was found when credentials were counted and hidden.
-#[derive(Debug)]
 pub(super) struct Found<'t> {
     /// Whether the URI carried a credential.
     pub(super) in_uri: bool,
     pub(super) place: Result<Place<'t>, Problem>,
 }
 
-/// A text presented as a token.
+/// A text presented as a token. It has no `Debug` either.
 pub(super) enum Presented<'a> {
     Bare(&'a str),
     /// Taken out of a Basic credential or a URI.

@@ -6,8 +6,8 @@ use zeroize::Zeroizing;
 
 use super::problem::Problem;
 
-/// What was taken out of a URI.
-#[derive(Debug, Default)]
+/// What was taken out of a URI. It has no `Debug`, since it holds the text.
+#[derive(Default)]
 pub(super) struct Taken {
     /// How many parameters had the name.
     pub(super) count: usize,

@@ -96,6 +96,11 @@ pub enum Event {
         /// The token.
         id: TokenId,
     },
+    /// Whether a presented text is good could not be told.
+    Unavailable {
+        /// What is out of order.
+        outage: String,
+    },
     /// A digest was replaced by one under the current pepper.
     Redigested {
         /// The token.
@@ -205,11 +210,12 @@ impl<S: EventSink + ?Sized> EventSink for Arc<S> {
 pub(super) struct Events {
     sink: Box<dyn EventSink>,
     denials: [Throttle; DenialReason::ALL.len()],
+    alarms: Throttle,
 }
 
 impl Events {
     pub(super) fn new(sink: Box<dyn EventSink>) -> Self {
-        Self { sink, denials: Default::default() }
+        Self { sink, denials: Default::default(), alarms: Throttle::default() }
     }
 
     pub(super) fn emit(&self, at: Timestamp, event: &Event) {
@@ -217,6 +223,7 @@ impl Events {
         let _ = catch_unwind(AssertUnwindSafe(|| self.sink.emit(at, event)));
     }
 
+    /// Reports a refusal, or counts it if there were many in this second.
     pub(super) fn denied(
         &self,
         at: Timestamp,
@@ -226,6 +233,14 @@ impl Events {
         let throttle = self.denials.get(reason as usize);
         if let Some(unreported) = throttle.and_then(|throttle| throttle.admit(at)) {
             self.emit(at, &Event::Denied { id, reason, ip, unreported });
+        }
+    }
+
+    /// Reports what somebody must look at, unless that was reported often in this second: the
+    /// requests that lead here can be sent by anybody who knows an id.
+    pub(super) fn alarm(&self, at: Timestamp, event: &Event) {
+        if self.alarms.admit(at).is_some() {
+            self.emit(at, event);
         }
     }
 }

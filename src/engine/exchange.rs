@@ -148,7 +148,7 @@ impl Hallpass {
         let engine = &*self.0;
         let now = context.now.unwrap_or_else(|| engine.clock.now());
         let kinds = context.kinds.and(EXCHANGEABLE);
-        let verified = engine.verify(text, &Context { kinds, ..*context }, now).await?;
+        let verified = self.verify(text, &Context { now: Some(now), kinds, ..*context }).await?;
         let allowed = engine.catalog.grantable(Kind::Access).and(verified.scopes());
         let scopes = match exchange.scopes {
             Some(scopes) => {

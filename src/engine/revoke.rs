@@ -160,7 +160,14 @@ impl OnBehalf<'_> {
         let now = self.engine.clock.now();
         self.confirm(now).map_err(|_| RevokeError::Unconfirmed)?;
         let filter = self.confine(filter).await?;
-        Ok(self.engine.revoke(filter, (self.caller.actor(), reason), now).await?)
+        let by = self.caller.actor();
+        let spared = self.engine.spared_parents(&filter, reason, now).await?;
+        let mut revoked = self.engine.revoke(filter, (by.clone(), reason), now).await?;
+        for parent in spared {
+            let family = Filter::new(Reach::Family(parent));
+            revoked.extend(self.engine.revoke(family, (by.clone(), reason), now).await?);
+        }
+        Ok(revoked)
     }
 
     /// Narrows a filter to what the caller reaches.
@@ -196,6 +203,30 @@ impl super::Engine {
         } else {
             Filter::new(Reach::Family(*id))
         }
+    }
+
+    /// The tokens named by id that are revoked already for a reason that lets what was made from
+    /// them finish, if the new reason does not. The first reason stands, so what was made from
+    /// them has to be revoked itself.
+    async fn spared_parents(
+        &self,
+        filter: &Filter,
+        reason: RevocationReason,
+        now: Timestamp,
+    ) -> Result<Vec<TokenId>, StoreError> {
+        let mut spared = Vec::new();
+        if self.policy.let_sessions_finish && reason.is_compromise() {
+            for id in filter.ids.iter().flatten() {
+                let record = self.store.find(id).await?;
+                let is_spared =
+                    record.filter(|record| filter.admits(record, now)).is_some_and(|record| {
+                        let before = record.token.revocation;
+                        before.is_some_and(|before| self.policy.spares_children(before.reason))
+                    });
+                spared.extend(is_spared.then_some(*id));
+            }
+        }
+        Ok(spared)
     }
 
     async fn revoke(

@@ -170,7 +170,8 @@ impl Hallpass {
         let engine = &*self.0;
         let now = context.now.unwrap_or_else(|| engine.clock.now());
         let kinds = context.kinds.and(ROTATING);
-        let verified = match engine.verify(text, &Context { kinds, ..*context }, now).await {
+        let verified = match self.verify(text, &Context { now: Some(now), kinds, ..*context }).await
+        {
             Ok(verified) => verified,
             Err(error) => {
                 if let VerifyError::Denied(denial) = &error

@@ -22,6 +22,7 @@ impl EventSink for TracingSink {
             Event::Reused { .. }
             | Event::UnusableDigest { .. }
             | Event::MissingPepper { .. }
+            | Event::Unavailable { .. }
             | Event::UsesDropped { .. }
             | Event::MaintenanceFailed { .. } => {
                 event!(target: "hallpass", Level::WARN, %at, ?event);

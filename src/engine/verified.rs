@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::denial::Forbidden;
+use super::verify::Rest;
 use crate::clock::Timestamp;
 use crate::scope::{Resources, ScopeSet};
 use crate::store::{Facts, RareFacts};
@@ -55,7 +56,8 @@ pub struct Verified {
 }
 
 impl Verified {
-    pub(super) fn new(facts: &Facts, scopes: ScopeSet, expires_at: Option<Timestamp>) -> Self {
+    #[inline]
+    pub(super) fn new(facts: &Facts, Rest { scopes, expires_at }: Rest) -> Self {
         Self {
             id: facts.id,
             kind: facts.kind,

@@ -28,7 +28,26 @@ impl Hallpass {
     pub async fn verify(&self, text: &str, context: &Context<'_>) -> Result<Verified, VerifyError> {
         let engine = &*self.0;
         let now = context.now.unwrap_or_else(|| engine.clock.now());
-        engine.verify(text, context, now).await
+        // Where everything is in memory, the verdict is given on the facts as they lie in the
+        // store, without an allocation or a suspension.
+        let error = {
+            let mut verified = None;
+            let judged = engine.judge_resident(text, context, now, &mut verified);
+            match (judged, verified) {
+                (Ok(()), Some(verified)) => return Ok(verified),
+                (Ok(()), None) => None,
+                (Err(error), _) => Some(error),
+            }
+        };
+        let error = match error {
+            Some(error) => error,
+            None => match Box::pin(engine.fetch_and_judge(text, context, now)).await {
+                Ok(verified) => return Ok(verified),
+                Err(error) => error,
+            },
+        };
+        engine.report(&error, context, now);
+        Err(error)
     }
 }
 
@@ -68,6 +87,13 @@ impl From<VerifyError> for Hold {
     }
 }
 
+/// What a good verdict leaves of a token's rights and time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rest {
+    pub(super) scopes: ScopeSet,
+    pub(super) expires_at: Option<Timestamp>,
+}
+
 /// What was fetched for a verdict that could not be given at once.
 #[derive(Debug, Default)]
 struct Fetched {
@@ -77,69 +103,57 @@ struct Fetched {
 }
 
 impl Engine {
-    /// Verifies a text, and reports it to the event sink if it is not good.
-    ///
-    /// Where everything is in memory, the verdict is given on the facts as they lie in the store,
-    /// without a copy, an allocation or a suspension.
-    pub(super) async fn verify(
-        &self,
-        text: &str,
-        context: &Context<'_>,
-        now: Timestamp,
-    ) -> Result<Verified, VerifyError> {
-        let error = match self.read(text, context) {
-            Ok(text) => {
-                let presentation = Presentation { text, context, now };
-                match self.judge_resident(&presentation) {
-                    Some(Ok(verified)) => return Ok(verified),
-                    Some(Err(error)) => error,
-                    None => match Box::pin(self.fetch_and_judge(&presentation)).await {
-                        Ok(verified) => return Ok(verified),
-                        Err(error) => error,
-                    },
-                }
-            }
-            Err(error) => error,
-        };
-        self.report(&error, context, now);
-        Err(error)
-    }
-
     /// What can be told of a text by itself.
-    fn read<'a>(&self, text: &'a str, context: &Context<'_>) -> Result<TokenText<'a>, VerifyError> {
+    fn read<'a>(
+        &self,
+        text: &'a str,
+        context: &'a Context<'a>,
+        now: Timestamp,
+    ) -> Result<Presentation<'a>, VerifyError> {
         let text = TokenText::parse(text, &self.brands)
             .map_err(|_| denied(None, DenialReason::Malformed))?;
         if context.kinds.contains(text.kind()) {
-            Ok(text)
+            Ok(Presentation { text, context, now })
         } else {
             Err(denied(Some(text.id()), DenialReason::WrongKind))
         }
     }
 
-    /// The verdict, if all it takes is in memory.
+    /// Fills in the proof if all it takes is in memory; leaves it out if something must be
+    /// fetched.
+    ///
+    /// The proof is made in its place, because moving one costs as much as looking it up.
     fn judge_resident(
         &self,
-        presentation: &Presentation<'_>,
-    ) -> Option<Result<Verified, VerifyError>> {
-        let mut verdict = None;
+        text: &str,
+        context: &Context<'_>,
+        now: Timestamp,
+        verified: &mut Option<Verified>,
+    ) -> Result<(), VerifyError> {
+        let presentation = self.read(text, context, now)?;
+        let mut against = None;
         self.store.resident(presentation.text.id(), &mut |facts| {
-            if self.catalog.owns(&facts.scopes) {
-                verdict = match self.judge(presentation, facts, &Fetched::default()) {
-                    Ok(verified) => Some(Ok(verified)),
-                    Err(Hold::Against(error)) => Some(Err(error)),
-                    Err(_) => None,
-                };
+            if !self.catalog.owns(&facts.scopes) {
+                return;
+            }
+            match self.judge(&presentation, facts, &Fetched::default()) {
+                Ok(rest) => *verified = Some(Verified::new(facts, rest)),
+                Err(Hold::Against(error)) => against = Some(error),
+                Err(_) => {}
             }
         });
-        verdict
+        against.map_or(Ok(()), Err)
     }
 
     /// The verdict, after fetching whatever it takes.
     async fn fetch_and_judge(
         &self,
-        presentation: &Presentation<'_>,
+        text: &str,
+        context: &Context<'_>,
+        now: Timestamp,
     ) -> Result<Verified, VerifyError> {
-        let Presentation { text, context, now } = presentation;
+        let presentation = self.read(text, context, now)?;
+        let text = &presentation.text;
         let id = text.id();
         let Some(facts) = self.facts(id).await.map_err(Outage::from)? else {
             self.peppers.check_nothing(text);
@@ -147,10 +161,10 @@ impl Engine {
         };
         let mut fetched = Fetched::default();
         loop {
-            match self.judge(presentation, &facts, &fetched) {
-                Ok(verified) => return Ok(verified),
+            match self.judge(&presentation, &facts, &fetched) {
+                Ok(rest) => return Ok(Verified::new(&facts, rest)),
                 Err(Hold::Against(error)) => return Err(error),
-                Err(Hold::Reused) => return Err(self.reused(&facts, context, *now).await),
+                Err(Hold::Reused) => return Err(self.reused(&facts, context, now).await),
                 Err(Hold::Owner) => {
                     let owner = self.owner(&facts.tenant, &facts.owner).await;
                     let owner = owner.map_err(Outage::from)?;
@@ -163,7 +177,7 @@ impl Engine {
                     fetched.ancestors.push(ancestor.ok_or_else(ended)?);
                 }
                 Err(Hold::Upkeep) => {
-                    self.keep_up(text, &facts, *now).await;
+                    self.keep_up(text, &facts, now).await;
                     fetched.upkept = true;
                 }
             }
@@ -177,7 +191,7 @@ impl Engine {
         presentation: &Presentation<'_>,
         facts: &Facts,
         fetched: &Fetched,
-    ) -> Result<Verified, Hold> {
+    ) -> Result<Rest, Hold> {
         let Presentation { text, context, now } = presentation;
         let id = text.id();
         let presented = self.check_secret(text, facts)?;
@@ -219,7 +233,7 @@ impl Engine {
             return Err(Hold::Upkeep);
         }
         self.uses.note(facts, context, *now);
-        Ok(Verified::new(facts, scopes, expires_at))
+        Ok(Rest { scopes, expires_at })
     }
 
     /// The facts of a token, from memory if the store has them there.
@@ -398,14 +412,16 @@ impl Engine {
         match error {
             VerifyError::Denied(denial) => {
                 if let Denial { reason: DenialReason::UnusableDigest, id: Some(id) } = denial {
-                    self.events.emit(now, &Event::UnusableDigest { id: *id });
+                    self.events.alarm(now, &Event::UnusableDigest { id: *id });
                 }
                 self.events.denied(now, (denial.id, denial.reason), context.ip);
             }
             VerifyError::Unavailable(Outage::MissingPepper { id }) => {
-                self.events.emit(now, &Event::MissingPepper { id: *id });
+                self.events.alarm(now, &Event::MissingPepper { id: *id });
             }
-            VerifyError::Unavailable(_) => {}
+            VerifyError::Unavailable(outage) => {
+                self.events.alarm(now, &Event::Unavailable { outage: outage.to_string() });
+            }
         }
     }
 }
@@ -415,4 +431,19 @@ const MAX_ANCESTORS: usize = 4;
 
 pub(super) fn denied(id: Option<&TokenId>, reason: DenialReason) -> VerifyError {
     VerifyError::Denied(Denial { reason, id: id.copied() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scope::ScopeCatalog;
+    use crate::store::MemoryStore;
+
+    #[test]
+    fn the_future_stays_small() {
+        let builder = Hallpass::builder(MemoryStore::new()).brand("acme");
+        let hallpass = builder.catalog(ScopeCatalog::of(["a"]).unwrap()).build().unwrap();
+        let size = size_of_val(&hallpass.verify("", &Context::default()));
+        assert!(size <= 128, "{size}");
+    }
 }

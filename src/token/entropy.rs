@@ -70,12 +70,16 @@ impl Entropy for OsEntropy {
 /// Fills `digits` with uniform base62 digits.
 ///
 /// Each digit takes the low six bits of a random byte and refuses the values 62 and 63, so that
-/// every digit is equally likely.
+/// every digit is equally likely. A source that delivers hardly anything else is broken.
 pub(crate) fn fill_base62(entropy: &dyn Entropy, digits: &mut [u8]) -> Result<(), EntropyError> {
     let mut random = Zeroizing::new([0_u8; 64]);
     let mut places = digits.iter_mut();
     let mut missing = places.len();
-    while missing > 0 {
+    // Each round gives 62 digits or all that miss, bar the refused ones.
+    for _ in 0..missing / 32 + 16 {
+        if missing == 0 {
+            return Ok(());
+        }
         // One byte in 32 is refused; asking for a few more makes a second round rare.
         let wanted = (missing + missing / 16 + 2).min(random.len());
         let drawn = random.get_mut(..wanted).ok_or(EntropyError)?;
@@ -91,7 +95,7 @@ pub(crate) fn fill_base62(entropy: &dyn Entropy, digits: &mut [u8]) -> Result<()
             missing -= 1;
         }
     }
-    Ok(())
+    if missing == 0 { Ok(()) } else { Err(EntropyError) }
 }
 
 #[cfg(test)]
@@ -124,6 +128,23 @@ mod tests {
         let seen: Vec<u32> = BASE62.iter().map(|digit| counts[usize::from(*digit)]).collect();
         assert!(seen.iter().all(|count| (60..=68).contains(count)), "{seen:?}");
         assert_eq!(seen.iter().sum::<u32>(), 62 * 64);
+    }
+
+    /// Delivers nothing but refused values.
+    #[derive(Debug)]
+    struct Refused;
+
+    impl Entropy for Refused {
+        fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyError> {
+            bytes.fill(0xff);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_source_without_usable_bytes_is_an_error_and_not_a_loop() {
+        assert_eq!(fill_base62(&Refused, &mut [0; 43]), Err(EntropyError));
+        assert_eq!(fill_base62(&Refused, &mut []), Ok(()));
     }
 
     #[test]

@@ -10,7 +10,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 ///
 /// It is the key under which the record is found, may be shown in lists and used in URLs, and
 /// grants nothing.
+///
+/// Aligned like a word, so that it is copied and compared as words.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(align(8))]
 pub struct TokenId([u8; Self::LEN]);
 
 impl TokenId {

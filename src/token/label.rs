@@ -1,6 +1,7 @@
 //! Opaque identifiers given by the host app.
 
 use std::fmt;
+use std::num::NonZeroU8;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -9,14 +10,23 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// Longest label, in bytes.
 const MAX_LEN: usize = 128;
 /// Longest text kept in place. It holds a UUID, and brings the type to 40 bytes.
-const INLINE: usize = 38;
+const INLINE: usize = 39;
 
 /// A short text that is cheap to copy: up to [`INLINE`] bytes lie in place, so that copying the
 /// owner of a hot token touches no shared count.
 #[derive(Clone)]
 enum Label {
-    Inline { len: u8, bytes: [u8; INLINE] },
+    Inline(Inline),
     Shared(Arc<str>),
+}
+
+/// Aligned, and with the one spare value of its length for the other variant, so that a label is
+/// copied as whole words.
+#[derive(Clone, Copy)]
+#[repr(align(8))]
+struct Inline {
+    len: NonZeroU8,
+    bytes: [u8; INLINE],
 }
 
 impl Label {
@@ -28,10 +38,11 @@ impl Label {
             return Err(ParseLabelError::Character);
         }
         let mut bytes = [0; INLINE];
-        match (bytes.get_mut(..text.len()), u8::try_from(text.len())) {
-            (Some(place), Ok(len)) => {
+        let len = u8::try_from(text.len()).ok().and_then(NonZeroU8::new);
+        match (bytes.get_mut(..text.len()), len) {
+            (Some(place), Some(len)) => {
                 place.copy_from_slice(text.as_bytes());
-                Ok(Self::Inline { len, bytes })
+                Ok(Self::Inline(Inline { len, bytes }))
             }
             _ => Ok(Self::Shared(text.into())),
         }
@@ -39,14 +50,16 @@ impl Label {
 
     fn as_bytes(&self) -> &[u8] {
         match self {
-            Self::Inline { len, bytes } => bytes.get(..usize::from(*len)).unwrap_or_default(),
+            Self::Inline(Inline { len, bytes }) => {
+                bytes.get(..usize::from(len.get())).unwrap_or_default()
+            }
             Self::Shared(text) => text.as_bytes(),
         }
     }
 
     fn as_str(&self) -> &str {
         match self {
-            Self::Inline { .. } => std::str::from_utf8(self.as_bytes()).unwrap_or_default(),
+            Self::Inline(_) => std::str::from_utf8(self.as_bytes()).unwrap_or_default(),
             Self::Shared(text) => text,
         }
     }

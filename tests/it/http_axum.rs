@@ -1,5 +1,7 @@
 //! The axum router and extractor, and a server on a socket.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::error::Error as _;
 use std::net::SocketAddr;
 

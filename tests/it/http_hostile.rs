@@ -1,5 +1,7 @@
 //! Arbitrary heads: none panics, none is let in, none is echoed.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use base64::Engine as _;
 use hallpass::{Requirement, Sources};
 use http::{HeaderValue, Method, Request};
@@ -56,6 +58,47 @@ fn line() -> impl Strategy<Value = (&'static str, Vec<u8>)> {
 }
 
 proptest! {
+    #[test]
+    fn no_edit_of_a_good_credential_is_let_in(
+        custom in any::<bool>(),
+        place in 0..=90_usize,
+        edit in 0..3_u8,
+        byte in any::<u8>(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (before, after, status) = runtime.block_on(async {
+            let world = World::with(sources());
+            let ok = world.ok().await;
+            let (name, before) = if custom {
+                ("private-token", ok.into_bytes())
+            } else {
+                ("authorization", format!("Bearer {ok}").into_bytes())
+            };
+            let mut after = before.clone();
+            let place = place.min(before.len() - 1);
+            match edit {
+                0 => after[place] = byte,
+                1 => { after.remove(place); }
+                _ => after.insert(place, byte),
+            }
+            let status = match HeaderValue::from_bytes(&after) {
+                Ok(value) => world.send(Request::get("/r").header(name, value)).await.status,
+                Err(_) => 400,
+            };
+            (before, after, status)
+        });
+        // Only the scheme word may be spelled in another case.
+        let same = !custom
+            && after.len() == before.len()
+            && after[..6].eq_ignore_ascii_case(&before[..6])
+            && after[6..] == before[6..];
+        if same || after == before {
+            prop_assert_eq!(status, 200);
+        } else {
+            prop_assert!(matches!(status, 400 | 401), "{status}");
+        }
+    }
+
     #[test]
     fn no_head_panics_or_is_let_in(
         lines in vec(line(), 0..4),

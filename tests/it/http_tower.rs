@@ -1,5 +1,7 @@
 //! The tower layer.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::convert::Infallible;
 use std::task::{Context, Poll};
 

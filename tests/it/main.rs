@@ -4,9 +4,12 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on fails"
+    clippy::needless_pass_by_value,
+    reason = "a test that cannot go on fails, and hands over what it made"
 )]
 
+mod cancellation;
+mod exchange;
 #[cfg(feature = "http")]
 mod http_answers;
 #[cfg(feature = "axum")]
@@ -23,9 +26,20 @@ mod http_support;
 mod http_tokens;
 #[cfg(feature = "tower")]
 mod http_tower;
+mod issue;
+mod list;
+mod maintain;
+mod revoke;
+mod rotate;
+mod secrecy;
 #[cfg(feature = "sqlite")]
 mod sqlite_file;
 mod store_cases;
 #[cfg(feature = "sqlite")]
 mod store_model;
 mod support;
+mod times;
+mod update;
+mod usage;
+mod verify;
+mod world;

@@ -1,0 +1,172 @@
+#!/usr/bin/env python3
+"""Turns the figures of the last bench run into docs/benchmarks.md and docs/verify-costs.svg.
+
+    cargo bench --bench core && cargo bench --bench memory && cargo bench --bench peers
+    python3 benches/report.py
+
+Reads criterion's estimates under the target directory (CARGO_TARGET_DIR, or target/). The same
+figures give the same files.
+"""
+
+import json
+import math
+import os
+import platform
+import subprocess
+from html import escape
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CRITERION = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "criterion"
+
+# Title, row, what it is compared with, and the bound and goal of its ratio to that.
+ROWS = [
+    ("Parse a good text", "parse/good/hallpass", "parse/good/floor", None),
+    ("Refuse a bad checksum", "parse/bad checksum/hallpass", "parse/bad checksum/floor", (2.0, 1.2)),
+    ("Refuse a foreign prefix", "parse/foreign prefix/hallpass", "parse/foreign prefix/floor", (2.0, 1.2)),
+    ("Verify, hot", "verify hot/hallpass", "verify hot/floor", (1.6, 1.25)),
+    ("Verify, hot, reading the clock", "verify hot/hallpass and system clock", "verify hot/floor", None),
+    ("Verify any of 1,000", "verify random 1000/hallpass", "verify random 1000/floor", None),
+    ("Verify any of 100,000", "verify random 100000/hallpass", "verify random 100000/floor", None),
+    ("Verify any of 1,000,000", "verify random 1000000/hallpass", "verify random 1000000/floor", (1.9, 1.0)),
+    ("Verify any of 10,000,000", "verify random 10000000/hallpass", "verify random 10000000/floor", None),
+    ("Growth from 1,000 to 10,000,000", "verify random 10000000/hallpass", "verify random 1000/hallpass", (7.0, 4.5)),
+    ("Two threads on one hot token", "verify threads/hallpass 2", "verify threads/hallpass 1", (1.25, 1.11)),
+    ("Issue", "issue/hallpass", "issue/floor", None),
+    ("Issue, beside prefixed-api-key", "peers issue/hallpass", "peers issue/prefixed-api-key and a map", (0.67, 0.45)),
+    ("List an owner's page among 10,000", "list 10000/hallpass", "list 10000/floor", (1.5, 1.3)),
+    ("List an owner's page among 1,000,000", "list 1000000/hallpass", "list 1000000/floor", (1.5, 1.3)),
+]
+
+PEERS = "peers verify"
+
+
+def figures():
+    """Median nanoseconds by the full name of each bench."""
+    found = {}
+    for file in sorted(CRITERION.glob("**/new/benchmark.json")):
+        name = json.loads(file.read_text())["full_id"]
+        estimates = json.loads((file.parent / "estimates.json").read_text())
+        found[name] = estimates["median"]["point_estimate"]
+    return found
+
+
+def spell(nanoseconds):
+    for unit, size in (("ms", 1e6), ("µs", 1e3)):
+        if nanoseconds >= size:
+            return f"{nanoseconds / size:.3g} {unit}"
+    return f"{nanoseconds:.3g} ns"
+
+
+def machine():
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        models = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        model = models[0].split(":", 1)[1].strip() if models else model
+    rustc = subprocess.run(["rustc", "-V"], capture_output=True, text=True, check=True)
+    return f"{model}, {os.cpu_count()} cores, {platform.system()}; {rustc.stdout.strip()}"
+
+
+def page(found):
+    lines = [
+        "# Benchmarks",
+        "",
+        f"Medians of one run on: {machine()}; fat LTO, one codegen unit.",
+        "",
+        "```text",
+        "cargo bench --bench core && cargo bench --bench memory && cargo bench --bench peers",
+        "python3 benches/report.py",
+        "```",
+        "",
+        "A *floor* is the least that any implementation of the same thing has to do, written plainly and",
+        "measured in the same run: for a verification, hash one block, look the row up, compare. Random",
+        "lookups are chained: which token is next depends on the last answer. Absolute figures are of this",
+        "machine; compare ratios.",
+        "",
+        "| path | hallpass | beside | ratio | bound / goal |",
+        "|---|---|---|---|---|",
+    ]
+    for title, row, other, bounds in ROWS:
+        if row in found and other in found:
+            ratio = found[row] / found[other]
+            bound = "" if bounds is None else f"{bounds[0]:g} / {bounds[1]:g}"
+            lines.append(
+                f"| {title} | {spell(found[row])} | {spell(found[other])} | {ratio:.2f} | {bound} |"
+            )
+    memory = CRITERION / "memory.json"
+    if memory.exists():
+        kept = json.loads(memory.read_text())
+        each = kept["bytes_per_token"]
+        lines += [
+            "",
+            f"Memory per token at {kept['tokens']:,}, counted at the allocator: hallpass "
+            f"{each['hallpass']:.0f} bytes, a map of `Arc` records {each['map of Arc records']:.0f}, the "
+            f"floor's map {each['floor']:.0f}. Allocations of a verification: {kept['allocations_per_hit']}.",
+        ]
+    peers = verify_peers(found)
+    if peers:
+        lines += ["", "## Is this text good, and whose is it?", "", "![Costs](verify-costs.svg)", ""]
+        lines += ["| | time | beside hallpass |", "|---|---|---|"]
+        own = dict(peers).get("hallpass", math.nan)
+        lines += [f"| {name} | {spell(time)} | {time / own:.3g} x |" for name, time in peers]
+    return "\n".join(lines) + "\n"
+
+
+def verify_peers(found):
+    prefix = PEERS + "/"
+    rows = [(name.removeprefix(prefix), time) for name, time in found.items() if name.startswith(prefix)]
+    return sorted(rows, key=lambda row: row[1])
+
+
+def chart(rows):
+    """Horizontal bars on a log scale."""
+    left, width, step, top = 220, 460, 30, 48
+    low = 10 ** math.floor(math.log10(min(time for _, time in rows)))
+    high = 10 ** math.ceil(math.log10(max(time for _, time in rows)))
+    across = lambda time: width * math.log(time / low) / math.log(high / low)
+    bottom = top + step * len(rows)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 90} {bottom + 34}" '
+        'role="img" aria-label="Time of one verification, log scale">',
+        "<style>",
+        "text { font: 13px system-ui, sans-serif; fill: #24292f }",
+        ".title { font-weight: 600 } .axis { fill: #57606a; font-size: 11px }",
+        ".grid { stroke: #d0d7de } .bar { fill: #8c959f } .own { fill: #1f6feb }",
+        "@media (prefers-color-scheme: dark) {",
+        "text { fill: #e6edf3 } .axis { fill: #9198a1 } .grid { stroke: #3d444d }",
+        ".bar { fill: #6e7681 } .own { fill: #4493f8 } }",
+        "</style>",
+        f'<text class="title" x="{left}" y="24">One verification, log scale</text>',
+    ]
+    tick = low
+    while tick <= high:
+        x = left + across(tick)
+        parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{top - 8}" y2="{bottom}"/>')
+        parts.append(
+            f'<text class="axis" x="{x:.1f}" y="{bottom + 18}" text-anchor="middle">{spell(tick)}</text>'
+        )
+        tick *= 10
+    for place, (name, time) in enumerate(rows):
+        y = top + step * place
+        kind = "own" if name == "hallpass" else "bar"
+        parts.append(f'<text x="{left - 10}" y="{y + 15}" text-anchor="end">{escape(name)}</text>')
+        parts.append(
+            f'<rect class="{kind}" x="{left}" y="{y}" width="{across(time):.1f}" height="20" rx="3"/>'
+        )
+        parts.append(f'<text x="{left + across(time) + 6:.1f}" y="{y + 15}">{spell(time)}</text>')
+    return "\n".join(parts + ["</svg>"]) + "\n"
+
+
+def main():
+    found = figures()
+    docs = ROOT / "docs"
+    docs.mkdir(exist_ok=True)
+    (docs / "benchmarks.md").write_text(page(found))
+    peers = verify_peers(found)
+    if peers:
+        (docs / "verify-costs.svg").write_text(chart(peers))
+
+
+if __name__ == "__main__":
+    main()
