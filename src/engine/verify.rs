@@ -97,6 +97,7 @@ pub(super) struct Rest {
 /// What was fetched for a verdict that could not be given at once.
 #[derive(Debug, Default)]
 struct Fetched {
+    facts: bool,
     owner: Option<OwnerFacts>,
     ancestors: Vec<Facts>,
     upkept: bool,
@@ -138,7 +139,7 @@ impl Engine {
             }
             match self.judge(&presentation, facts, &Fetched::default()) {
                 Ok(rest) => *verified = Some(Verified::new(facts, rest)),
-                Err(Hold::Against(error)) => against = Some(error),
+                Err(Hold::Against(error)) if !is_wrong_secret(&error) => against = Some(error),
                 Err(_) => {}
             }
         });
@@ -155,14 +156,20 @@ impl Engine {
         let presentation = self.read(text, context, now)?;
         let text = &presentation.text;
         let id = text.id();
-        let Some(facts) = self.facts(id).await.map_err(Outage::from)? else {
+        let unknown = || {
             self.peppers.check_nothing(text);
-            return Err(denied(Some(id), DenialReason::Unknown));
+            denied(Some(id), DenialReason::Unknown)
         };
+        let mut facts = self.facts(id).await.map_err(Outage::from)?.ok_or_else(unknown)?;
         let mut fetched = Fetched::default();
         loop {
             match self.judge(&presentation, &facts, &fetched) {
                 Ok(rest) => return Ok(Verified::new(&facts, rest)),
+                // A cache may know an older secret than the one another node gave out.
+                Err(Hold::Against(error)) if is_wrong_secret(&error) && !fetched.facts => {
+                    facts = self.read_facts(id).await.map_err(Outage::from)?.ok_or_else(unknown)?;
+                    fetched.facts = true;
+                }
                 Err(Hold::Against(error)) => return Err(error),
                 Err(Hold::Reused) => return Err(self.reused(&facts, context, now).await),
                 Err(Hold::Owner) => {
@@ -248,6 +255,11 @@ impl Engine {
         if resident.is_some() {
             return Ok(resident);
         }
+        self.read_facts(id).await
+    }
+
+    /// The facts of a token, as they are stored now.
+    async fn read_facts(&self, id: &TokenId) -> Result<Option<Facts>, crate::store::StoreError> {
         let record = self.store.find(id).await?;
         Ok(record.map(|record| Facts::of(&record, &self.catalog)))
     }
@@ -428,6 +440,10 @@ impl Engine {
 
 /// Most tokens between one and the personal token it descends from.
 const MAX_ANCESTORS: usize = 4;
+
+fn is_wrong_secret(error: &VerifyError) -> bool {
+    matches!(error, VerifyError::Denied(Denial { reason: DenialReason::WrongSecret, .. }))
+}
 
 pub(super) fn denied(id: Option<&TokenId>, reason: DenialReason) -> VerifyError {
     VerifyError::Denied(Denial { reason, id: id.copied() })

@@ -8,6 +8,12 @@
     reason = "a test that cannot go on fails, and hands over what it made"
 )]
 
+#[cfg(feature = "cache")]
+mod cached;
+#[cfg(feature = "cache")]
+mod cached_engine;
+#[cfg(feature = "cache")]
+mod cached_support;
 mod cancellation;
 mod exchange;
 #[cfg(feature = "http")]

@@ -40,6 +40,24 @@ macro_rules! on_every_store {
             })*
         }
 
+        #[cfg(feature = "cache")]
+        mod cached_memory {
+            $(#[tokio::test]
+            async fn $case() {
+                super::$case(crate::cached_support::coherent(super::MemoryStore::new())).await;
+            })*
+        }
+
+        #[cfg(all(feature = "cache", feature = "sqlite"))]
+        mod cached_sqlite {
+            $(#[tokio::test]
+            async fn $case() {
+                let directory = tempfile::tempdir().unwrap();
+                let store = hallpass::SqliteStore::open(directory.path().join("tokens")).unwrap();
+                super::$case(crate::cached_support::coherent(store)).await;
+            })*
+        }
+
         #[cfg(feature = "sqlite")]
         mod sqlite_in_memory {
             $(#[tokio::test]
