@@ -131,7 +131,7 @@ impl Node {
             self.table.amend(&KEY, revoked);
         }
         self.table.doubt(&KEY);
-        self.table.doubt_group(3);
+        self.table.doubt_all(Some(3));
         self.revoked.store(true, Ordering::SeqCst);
     }
 

@@ -102,12 +102,14 @@ impl<S: TokenStore> Cache<S> {
     fn doubt(&self, filter: &Filter) {
         match (&filter.ids, &filter.reach) {
             (Some(ids), _) => ids.iter().for_each(|id| self.table.doubt(id)),
-            (None, Reach::All) => self.table.flush(),
-            (None, Reach::Tenant(tenant)) => self.table.doubt_group(group(tenant)),
-            (None, Reach::Owner(tenant, owner)) => self.table.doubt_group(group(&(tenant, owner))),
+            (None, Reach::All) => self.table.doubt_all(None),
+            (None, Reach::Tenant(tenant)) => self.table.doubt_all(Some(group(tenant))),
+            (None, Reach::Owner(tenant, owner)) => {
+                self.table.doubt_all(Some(group(&(tenant, owner))));
+            }
             (None, Reach::Family(root)) => {
                 self.table.doubt(root);
-                self.table.doubt_group(group(root));
+                self.table.doubt_all(Some(group(root)));
             }
         }
     }

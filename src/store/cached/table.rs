@@ -229,13 +229,15 @@ impl<K: Copy + Hash + Eq, V: Remembered, W: Clone> Table<K, V, W> {
         self.drop_unless_terminal(key);
     }
 
-    /// Everything of a group may have been changed. What is terminal stays.
-    pub(super) fn doubt_group(&self, group: u64) {
+    /// Everything of a group, or everything at all, may have been changed. What is terminal stays.
+    pub(super) fn doubt_all(&self, group: Option<u64>) {
         for stripe in self.all_stripes() {
             let mut stripe = self.lock(stripe);
             stripe.flights.clear();
-            for place in stripe.order.iter().filter(|place| place.groups.contains(&group)) {
-                self.drop_unless_terminal(&place.key);
+            for place in &stripe.order {
+                if group.is_none_or(|group| place.groups.contains(&group)) {
+                    self.drop_unless_terminal(&place.key);
+                }
             }
         }
     }

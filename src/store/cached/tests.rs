@@ -156,11 +156,12 @@ fn without_room_or_time_nothing_is_kept() {
 #[test]
 fn a_read_that_a_change_overlaps_is_not_kept() {
     type Step = fn(&Tested);
-    let changes: [Step; 8] = [
+    let changes: [Step; 9] = [
+        |table| table.doubt_all(None),
         |table| table.put(&1, 0, live(2)),
         |table| table.amend(&1, |_| Some(revoked(2))),
         |table| table.doubt(&1),
-        |table| table.doubt_group(7),
+        |table| table.doubt_all(Some(7)),
         |table| table.heard_of(&1, 2),
         |table| table.heard_of(&1, 1),
         |table| table.forget(&1),
@@ -202,7 +203,8 @@ fn terminal_values_stick() {
         table.heard_of(&1, version);
     }
     table.doubt(&1);
-    table.doubt_group(7);
+    table.doubt_all(Some(7));
+    table.doubt_all(None);
     load(&table, 1, 0, None);
     assert_eq!(told(&table, 1, 9), Some(revoked(2)));
     // Until its time is over, or another record may have taken the id.
@@ -237,7 +239,7 @@ fn a_group_is_doubted_without_the_rest() {
     load(&table, 1, 0, Some(live(1)));
     load(&table, 2, 0, Some(Value { group: 8, ..live(1) }));
     load(&table, 3, 0, Some(revoked(1)));
-    table.doubt_group(7);
+    table.doubt_all(Some(7));
     let told = |key| told(&table, key, 0).is_some();
     assert_eq!([1, 2, 3].map(told), [false, true, true]);
 }
@@ -299,7 +301,7 @@ fn many_stripes_are_one_table() {
         load(&table, key, 0, Some(live(1)));
     }
     assert!((0..5000).all(|key| told(&table, key, 0).is_some()));
-    table.doubt_group(7);
+    table.doubt_all(Some(7));
     assert!((0..5000).all(|key| told(&table, key, 0).is_none()));
     load(&table, 1, 0, Some(live(1)));
     table.flush();
