@@ -257,6 +257,7 @@ impl<S: TokenStore> fmt::Debug for CachedStore<S> {
         f.debug_struct("CachedStore")
             .field("inner", &self.0.inner)
             .field("is_caching", &self.is_caching())
+            .field("in_flight", &self.0.table.in_flight())
             .finish_non_exhaustive()
     }
 }

@@ -266,6 +266,11 @@ impl<K: Copy + Hash + Eq, V: Remembered, W: Clone> Table<K, V, W> {
         }
     }
 
+    /// How many keys are being read.
+    pub(super) fn in_flight(&self) -> usize {
+        self.all_stripes().map(|stripe| self.lock(stripe).flights.len()).sum()
+    }
+
     fn is_good(&self, entry: &Entry<V>, now: u64) -> bool {
         now < entry.good_until && entry.epoch == self.epoch.load(Ordering::Acquire)
     }
