@@ -51,6 +51,7 @@ struct Connections {
     /// Whose turn it is to be waited for when every reader is in use.
     turn: AtomicUsize,
     /// Where the file is, unless the database is in memory, and how it was opened.
+    #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "watching needs a timer"))]
     file: Option<(SqliteOptions, PathBuf)>,
 }
 
