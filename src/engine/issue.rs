@@ -319,7 +319,7 @@ impl OnBehalf<'_> {
 
     /// Checks a request and makes of it all of a token but its id.
     async fn draft(&self, issue: Issue, now: Timestamp) -> Result<Draft, IssueError> {
-        let request = format!("{issue:?}");
+        let request = issue.idempotency_key.is_some().then(|| format!("{issue:?}"));
         let (tenant, owner) = self.owner_of(&issue)?;
         self.confirm(now).map_err(|_| IssueError::Unconfirmed)?;
         let name = parse_name(&issue.name)?;
@@ -346,9 +346,9 @@ impl OnBehalf<'_> {
         {
             return Err(IssueError::Window);
         }
-        let idempotency = match &issue.idempotency_key {
-            None => None,
-            Some(key) => Some(idempotency_key((&tenant, &owner), key, &request)?),
+        let idempotency = match (&issue.idempotency_key, &request) {
+            (Some(key), Some(request)) => Some(idempotency_key((&tenant, &owner), key, request)?),
+            _ => None,
         };
         let nobody = TokenId::from_bytes([b'0'; TokenId::LEN]).ok_or(EntropyError)?;
         let mut token = Token::new(nobody, issue.kind, owner, name, scopes, now);

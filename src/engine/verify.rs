@@ -173,7 +173,7 @@ impl Engine {
                 Err(Hold::Against(error)) => return Err(error),
                 Err(Hold::Reused) => return Err(self.reused(&facts, context, now).await),
                 Err(Hold::Owner) => {
-                    let owner = self.owner(&facts.tenant, &facts.owner).await;
+                    let owner = self.owner(facts.tenant(), &facts.owner).await;
                     let owner = owner.map_err(Outage::from)?;
                     let unknown = || denied(Some(id), DenialReason::OwnerUnknown);
                     fetched.owner = Some(owner.ok_or_else(unknown)?);
@@ -201,6 +201,7 @@ impl Engine {
     ) -> Result<Rest, Hold> {
         let Presentation { text, context, now } = presentation;
         let id = text.id();
+        facts.fetch_early();
         let presented = self.check_secret(text, facts)?;
         let expires_at = match self.check_status(facts, presented, *now) {
             // A token that rests can be taken back, so its replaced secret is watched as ever.
@@ -215,7 +216,7 @@ impl Engine {
         let owner = match fetched.owner {
             Some(owner) => Some(owner),
             None => self
-                .resident_owner(&facts.tenant, &facts.owner)
+                .resident_owner(facts.tenant(), &facts.owner)
                 .map_err(Outage::from)
                 .map_err(VerifyError::from)?,
         };

@@ -21,6 +21,7 @@ pub use change::{Admission, Change, Purge, Use};
 pub use changes::{Changes, Notice};
 pub use contract::TokenStore;
 pub use error::{Conflict, StoreError};
+pub(crate) use facts::tenant;
 pub use facts::{Facts, RareFacts};
 pub use filter::{Filter, PageRequest, Position, Reach, SortKey, SortValue};
 pub use memory::MemoryStore;

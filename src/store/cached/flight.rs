@@ -40,7 +40,8 @@ impl Remembered for Facts {
 
     fn groups(&self) -> [u64; 3] {
         let parent = self.rare.as_ref().and_then(|rare| rare.parent);
-        [group(&self.tenant), group(&(&self.tenant, &self.owner)), parent.as_ref().map_or(0, group)]
+        let tenant = self.tenant();
+        [group(tenant), group(&(tenant, &self.owner)), parent.as_ref().map_or(0, group)]
     }
 }
 
