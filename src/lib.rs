@@ -66,6 +66,8 @@ pub use scope::*;
 #[cfg(feature = "conformance")]
 #[doc(inline)]
 pub use store::conformance;
+#[cfg(feature = "cache")]
+pub use store::{CacheOptions, CachedStore};
 pub use store::{MemoryStore, StoreError, TokenStore};
 #[cfg(feature = "postgres")]
 pub use store::{PostgresOptions, PostgresStore};

@@ -127,6 +127,7 @@ pub(super) struct Rest {
 /// What was fetched for a verdict that could not be given at once.
 #[derive(Debug, Default)]
 struct Fetched {
+    facts: bool,
     owner: Option<OwnerFacts>,
     ancestors: Vec<Facts>,
     upkept: bool,
@@ -169,8 +170,13 @@ impl Engine {
             }
             match self.judge(&presentation, facts, &Fetched::default()) {
                 Ok(rest) => *verified = Some(Verified::new(facts, rest)),
-                Err(Hold::Against(Refusal::Denied(reason))) => against = Some(reason),
-                // An outage is found again on the way that can tell of it.
+                // A cache may know an older secret than the one another node gave out, and an
+                // outage is found again on the way that can tell of it.
+                Err(Hold::Against(Refusal::Denied(reason)))
+                    if reason != DenialReason::WrongSecret =>
+                {
+                    against = Some(reason);
+                }
                 Err(_) => {}
             }
         });
@@ -190,14 +196,25 @@ impl Engine {
         let presentation = self.read(text, context, now)?;
         let text = &presentation.text;
         let id = text.id();
-        let Some(facts) = self.facts(id).await.map_err(Outage::from)? else {
+        let unknown = || {
             self.peppers.check_nothing(text);
-            return Err(denied(Some(id), DenialReason::Unknown));
+            denied(Some(id), DenialReason::Unknown)
         };
-        let mut fetched = Fetched::default();
+        let resident = self.resident_facts(id);
+        let mut fetched = Fetched { facts: resident.is_none(), ..Fetched::default() };
+        let mut facts = match resident {
+            Some(facts) => facts,
+            None => self.read_facts(id).await.map_err(Outage::from)?.ok_or_else(unknown)?,
+        };
         loop {
             match self.judge(&presentation, &facts, &fetched) {
                 Ok(rest) => return Ok(Verified::new(&facts, rest)),
+                Err(Hold::Against(Refusal::Denied(DenialReason::WrongSecret)))
+                    if !fetched.facts =>
+                {
+                    facts = self.read_facts(id).await.map_err(Outage::from)?.ok_or_else(unknown)?;
+                    fetched.facts = true;
+                }
                 Err(Hold::Against(refusal)) => return Err(refusal.of(id)),
                 Err(Hold::Reused) => return Err(self.reused(&facts, context, now).await),
                 Err(Hold::Owner) => {
@@ -273,13 +290,23 @@ impl Engine {
         &self,
         id: &TokenId,
     ) -> Result<Option<Facts>, crate::store::StoreError> {
+        match self.resident_facts(id) {
+            Some(facts) => Ok(Some(facts)),
+            None => self.read_facts(id).await,
+        }
+    }
+
+    /// A copy of the facts that the store has in memory.
+    fn resident_facts(&self, id: &TokenId) -> Option<Facts> {
         let mut resident = None;
         self.store.resident(id, &mut |facts| {
             resident = self.catalog.owns(&facts.scopes).then(|| facts.clone());
         });
-        if resident.is_some() {
-            return Ok(resident);
-        }
+        resident
+    }
+
+    /// The facts of a token, as they are stored now.
+    async fn read_facts(&self, id: &TokenId) -> Result<Option<Facts>, crate::store::StoreError> {
         let record = self.store.find(id).await?;
         Ok(record.map(|record| Facts::of(&record, &self.catalog)))
     }
