@@ -5,9 +5,10 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use hallpass::store::{Change, Conflict};
 use hallpass::{
-    Context, DenialReason, Event, Expiry, Issue, Issued, Kind, KindSet, MemoryStore, Outage,
-    OwnerKind, PepperRing, Record, Resources, RevocationReason, Rights, Rotate, ScopeCatalog,
-    ScopeList, Status, StoreError, Token, TokenDigest, TokenStore, VerifyError,
+    BuildError, Context, DenialReason, Event, Expiry, Hallpass, Issue, Issued, Kind, KindSet,
+    MemoryStore, Outage, OwnerKind, PepperRing, Record, Resources, RevocationReason, Rights,
+    Rotate, ScopeCatalog, ScopeList, Status, StoreError, Token, TokenDigest, TokenStore,
+    VerifyError,
 };
 
 use crate::world::{
@@ -259,6 +260,18 @@ fn a_digest_that_cannot_be_replaced_verifies_all_the_same() {
 fn an_outage_is_never_a_denial() {
     let world = World::new();
     let issued = world.token("ci");
+#[test]
+fn an_engine_that_would_refuse_its_own_tokens_is_not_built() {
+    let build = |ring| {
+        Hallpass::builder(MemoryStore::new()).brand("acme").catalog(catalog()).peppers(ring).build()
+    };
+    let retired = PepperRing::none().with_retired(1, &pepper(40)).unwrap();
+    for ring in [PepperRing::none().require(), retired.require()] {
+        assert_eq!(build(ring).unwrap_err(), BuildError::PepperMissing);
+    }
+    assert!(build(ring(1, &[]).require()).is_ok());
+}
+
     world.owners.say("u1", Answer::Fails);
     assert!(matches!(
         world.verify(issued.plain.expose()),
