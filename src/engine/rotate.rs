@@ -157,7 +157,8 @@ impl Hallpass {
     /// it: whoever holds it is not the one who rotated last. During the overlap it is refused here
     /// once the new secret was used, so that one secret never has two successors in use.
     ///
-    /// A token alone cannot lengthen its own life: a later end is [`RotateError::Unconfirmed`].
+    /// A token alone cannot lengthen its own life: a later end is [`RotateError::Unconfirmed`],
+    /// and an end that policy set is kept.
     ///
     /// # Errors
     /// [`RotateError`] tells what is not allowed or failed.
@@ -186,13 +187,16 @@ impl Hallpass {
         let record = engine.store.find(verified.id()).await?.ok_or(RotateError::NotFound)?;
         engine.check_open(&record, rotate.version, now)?;
         engine.check_successor(text, &record)?;
-        if let Some(expiry) = rotate.expiry {
-            let end = engine.policy.expiry(Some(expiry), now)?;
-            if is_later(end, record.token.expires_at) {
-                return Err(RotateError::Unconfirmed);
-            }
+        // A rotation starts policy's longest life anew, so the end to keep is the one at use.
+        let old_end = engine.policy.end_at_use(&record.token.lifecycle());
+        let end = match rotate.expiry {
+            None => old_end,
+            Some(expiry) => engine.policy.expiry(Some(expiry), now)?,
+        };
+        if is_later(end, old_end) {
+            return Err(RotateError::Unconfirmed);
         }
-        engine.rotate(record, rotate, &verified.actor(), now).await
+        engine.rotate(record, (rotate, end), &verified.actor(), now).await
     }
 }
 
@@ -217,7 +221,11 @@ impl OnBehalf<'_> {
             return Err(RotateError::Kind(record.token.kind));
         }
         self.engine.admitted_owner(&record.token.tenant, &record.token.owner).await?;
-        self.engine.rotate(record, rotate, &self.caller.actor(), now).await
+        let end = match rotate.expiry {
+            None => record.token.expires_at,
+            Some(expiry) => self.engine.policy.expiry(Some(expiry), now)?,
+        };
+        self.engine.rotate(record, (rotate, end), &self.caller.actor(), now).await
     }
 }
 
@@ -236,18 +244,15 @@ impl Engine {
         }
     }
 
+    /// Writes a rotation after which the token has this end.
     async fn rotate(
         &self,
         record: Record,
-        rotate: Rotate,
+        (rotate, end): (Rotate, Option<Timestamp>),
         by: &Actor,
         now: Timestamp,
     ) -> Result<Issued, RotateError> {
         let token = &record.token;
-        let end = match rotate.expiry {
-            None => token.expires_at,
-            Some(expiry) => self.policy.expiry(Some(expiry), now)?,
-        };
         let plain =
             PlainToken::with_id(self.brands.current(), token.kind, &token.id, &*self.entropy)?;
         // The secret that is replaced gains nothing from the rotation: it goes on no longer than
@@ -271,7 +276,7 @@ impl Engine {
             digest: Some(self.digest_of(&plain)?),
             superseded,
             rotation: Some(Some(rotation)),
-            expires_at: rotate.expiry.map(|_| end),
+            expires_at: (end != token.expires_at).then_some(end),
             ..Change::default()
         };
         let updated = self.store.update(&token.id, token.version, &change, now).await?;
