@@ -75,7 +75,7 @@ impl Hallpass {
         let checked = match TokenText::parse(text, &engine.brands) {
             Err(_) => Err(denied(None, DenialReason::Malformed)),
             Ok(text) => match engine.facts(text.id()).await? {
-                Some(facts) => engine.check_secret(&text, &facts).map(|_| facts),
+                Some(facts) => engine.check_secret(&text, &facts, now).map(|_| facts),
                 None => {
                     engine.peppers.check_nothing(&text);
                     Err(denied(Some(text.id()), DenialReason::Unknown))

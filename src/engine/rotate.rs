@@ -186,7 +186,7 @@ impl Hallpass {
         };
         let record = engine.store.find(verified.id()).await?.ok_or(RotateError::NotFound)?;
         engine.check_open(&record, rotate.version, now)?;
-        engine.check_successor(text, &record)?;
+        engine.check_successor(text, &record, now)?;
         // A rotation starts policy's longest life anew, so the end to keep is the one at use.
         let old_end = engine.policy.end_at_use(&record.token.lifecycle());
         let end = match rotate.expiry {
@@ -232,12 +232,17 @@ impl OnBehalf<'_> {
 impl Engine {
     /// Refuses a text that is not the current secret, unless the current one was never used: then
     /// its holder may be the one who never got it.
-    fn check_successor(&self, text: &str, record: &Record) -> Result<(), RotateError> {
+    fn check_successor(
+        &self,
+        text: &str,
+        record: &Record,
+        now: Timestamp,
+    ) -> Result<(), RotateError> {
         let refused = |reason| RotateError::from(denied(Some(&record.token.id), reason));
         let facts = Facts::of(record, &self.catalog);
         let text =
             TokenText::parse(text, &self.brands).map_err(|_| refused(DenialReason::Malformed))?;
-        match self.check_secret(&text, &facts)? {
+        match self.check_secret(&text, &facts, now)? {
             Presented::Current => Ok(()),
             Presented::Older if facts.awaits_first_use() => Ok(()),
             Presented::Older => Err(refused(DenialReason::Superseded)),

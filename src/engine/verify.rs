@@ -195,7 +195,7 @@ impl Engine {
         let Presentation { text, context, now } = presentation;
         let id = text.id();
         facts.fetch_early();
-        let presented = self.check_secret(text, facts)?;
+        let presented = self.check_secret(text, facts, *now)?;
         let expires_at = match self.check_status(facts, presented, *now) {
             // A token that rests can be taken back, so its replaced secret is watched as ever.
             Ok(_) | Err(DenialReason::Suspended | DenialReason::NotYetValid)
@@ -257,6 +257,7 @@ impl Engine {
         &self,
         text: &TokenText<'_>,
         facts: &Facts,
+        now: Timestamp,
     ) -> Result<Presented, VerifyError> {
         let id = text.id();
         let older = facts.rare.as_ref().and_then(|rare| rare.superseded.as_ref());
@@ -271,6 +272,9 @@ impl Engine {
                 DigestCheck::Unusable => {
                     return Err(denied(Some(id), DenialReason::UnusableDigest));
                 }
+                // After the overlap the text is refused whether or not it was the older secret.
+                DigestCheck::MissingPepper
+                    if presented == Presented::Older && facts.grace_is_over(now) => {}
                 DigestCheck::MissingPepper => {
                     return Err(Outage::MissingPepper { id: *id }.into());
                 }
