@@ -4,7 +4,7 @@ use super::event::Event;
 use super::on_behalf::{OnBehalf, Unreachable};
 use super::owner_event::OwnerChange;
 use super::verify::denied;
-use super::{DenialReason, Hallpass, Outage, VerifyError};
+use super::{Context, DenialReason, Hallpass, Outage, VerifyError};
 use crate::clock::Timestamp;
 use crate::store::{Filter, Reach, StoreError};
 use crate::token::{
@@ -61,7 +61,8 @@ impl Hallpass {
     }
 
     /// Revokes the token with this text: whoever holds the secret may end it. Tells which token it
-    /// was, whether or not it was live, and `None` for any other text.
+    /// was, whether or not it was live, and `None` for any other text, which is reported as a
+    /// refusal.
     ///
     /// # Errors
     /// [`Outage`] if it cannot be told whose text it is, or whether the token is revoked.
@@ -84,8 +85,13 @@ impl Hallpass {
         };
         let facts = match checked {
             Ok(facts) => facts,
-            Err(VerifyError::Denied(_)) => return Ok(None),
-            Err(VerifyError::Unavailable(outage)) => return Err(outage),
+            Err(error) => {
+                engine.report(&error, &Context::default(), now);
+                return match error {
+                    VerifyError::Denied(_) => Ok(None),
+                    VerifyError::Unavailable(outage) => Err(outage),
+                };
+            }
         };
         let by = Actor::Token(facts.id);
         engine.revoke(engine.revocation_reach(&facts.id, reason), (by, reason), now).await?;

@@ -186,7 +186,10 @@ impl Hallpass {
         };
         let record = engine.store.find(verified.id()).await?.ok_or(RotateError::NotFound)?;
         engine.check_open(&record, rotate.version, now)?;
-        engine.check_successor(text, &record, now)?;
+        if let Err(error) = engine.check_successor(text, &record, now) {
+            engine.report(&error, context, now);
+            return Err(error.into());
+        }
         // A rotation starts policy's longest life anew, so the end to keep is the one at use.
         let old_end = engine.policy.end_at_use(&record.token.lifecycle());
         let end = match rotate.expiry {
@@ -237,8 +240,8 @@ impl Engine {
         text: &str,
         record: &Record,
         now: Timestamp,
-    ) -> Result<(), RotateError> {
-        let refused = |reason| RotateError::from(denied(Some(&record.token.id), reason));
+    ) -> Result<(), VerifyError> {
+        let refused = |reason| denied(Some(&record.token.id), reason);
         let facts = Facts::of(record, &self.catalog);
         let text =
             TokenText::parse(text, &self.brands).map_err(|_| refused(DenialReason::Malformed))?;

@@ -413,7 +413,7 @@ impl Engine {
 
     /// Tells the event sink why a text was not accepted.
     #[cold]
-    fn report(&self, error: &VerifyError, context: &Context<'_>, now: Timestamp) {
+    pub(super) fn report(&self, error: &VerifyError, context: &Context<'_>, now: Timestamp) {
         match error {
             VerifyError::Denied(denial) => {
                 if let Denial { reason: DenialReason::UnusableDigest, id: Some(id) } = denial {

@@ -449,9 +449,13 @@ fn the_older_secret_rotates_only_until_the_new_one_is_used() {
     let lost = present(&world, old.plain.expose(), Rotate::new()).unwrap();
     let new = present(&world, old.plain.expose(), Rotate::new()).unwrap();
     assert!(!world.accepts(&lost) && world.accepts(&new));
+    world.events.take();
     let second = present(&world, old.plain.expose(), Rotate::new());
     assert!(matches!(second, Err(RotateError::Denied(denial))
         if denial.reason() == DenialReason::Superseded));
+    assert!(matches!(world.events.take()[..],
+        [Event::Denied { id: Some(id), reason: DenialReason::Superseded, .. }]
+        if id == old.token.id));
     // It still calls until the overlap ends, and the one in use is not disturbed.
     assert!(world.accepts(&old) && world.accepts(&new));
 }
