@@ -63,7 +63,12 @@ pub use engine::*;
 pub use owner::{EveryOwner, OwnerDirectory, OwnerDirectoryError, OwnerFacts, OwnerKind, Rights};
 pub use policy::{Ceiling, Expiry, ExpiryError, Policy, PolicyError};
 pub use scope::*;
+#[cfg(feature = "conformance")]
+#[doc(inline)]
+pub use store::conformance;
 pub use store::{MemoryStore, StoreError, TokenStore};
+#[cfg(feature = "redis")]
+pub use store::{RedisOptions, RedisStore};
 #[cfg(feature = "sqlite")]
 pub use store::{SqliteOptions, SqliteStore};
 pub use token::*;

@@ -76,7 +76,10 @@ impl Hallpass {
         let checked = match TokenText::parse(text, &engine.brands) {
             Err(_) => Err(denied(None, DenialReason::Malformed)),
             Ok(text) => match engine.facts(text.id()).await? {
-                Some(facts) => engine.check_secret(&text, &facts, now).map(|_| facts),
+                Some(facts) => {
+                    let presented = engine.check_secret(&text, &facts, now);
+                    presented.map(|_| facts).map_err(|refusal| refusal.of(text.id()))
+                }
                 None => {
                     engine.peppers.check_nothing(&text);
                     Err(denied(Some(text.id()), DenialReason::Unknown))

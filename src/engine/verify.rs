@@ -30,17 +30,16 @@ impl Hallpass {
         let now = context.now.unwrap_or_else(|| engine.clock.now());
         // Where everything is in memory, the verdict is given on the facts as they lie in the
         // store, without an allocation or a suspension.
-        let error = {
+        let denied = {
             let mut verified = None;
             let judged = engine.judge_resident(text, context, now, &mut verified);
-            match (judged, verified) {
-                (Ok(()), Some(verified)) => return Ok(verified),
-                (Ok(()), None) => None,
-                (Err(error), _) => Some(error),
+            if let Some(verified) = verified {
+                return Ok(verified);
             }
+            judged.err()
         };
-        let error = match error {
-            Some(error) => error,
+        let error = match denied {
+            Some(denial) => denial.into(),
             None => match Box::pin(engine.fetch_and_judge(text, context, now)).await {
                 Ok(verified) => return Ok(verified),
                 Err(error) => error,
@@ -66,11 +65,42 @@ pub(super) enum Presented {
     Older,
 }
 
+/// Why a text is not good. Small, because it is handed up through every check.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// It is refused.
+    Denied(DenialReason),
+    /// Whether it is good cannot be told.
+    Unavailable(Box<Outage>),
+}
+
+impl Refusal {
+    /// The refusal of a text with this id.
+    pub(super) fn of(self, id: &TokenId) -> VerifyError {
+        match self {
+            Self::Denied(reason) => denied(Some(id), reason),
+            Self::Unavailable(outage) => (*outage).into(),
+        }
+    }
+}
+
+impl From<DenialReason> for Refusal {
+    fn from(reason: DenialReason) -> Self {
+        Self::Denied(reason)
+    }
+}
+
+impl<O: Into<Outage>> From<O> for Refusal {
+    fn from(outage: O) -> Self {
+        Self::Unavailable(Box::new(outage.into()))
+    }
+}
+
 /// Why there is no verdict yet, or a bad one.
 #[derive(Debug)]
 enum Hold {
-    /// The text is refused, or whether it is good cannot be told.
-    Against(VerifyError),
+    /// The text is not good.
+    Against(Refusal),
     /// A replaced secret came back after the overlap.
     Reused,
     /// The owner must be fetched.
@@ -81,9 +111,9 @@ enum Hold {
     Upkeep,
 }
 
-impl From<VerifyError> for Hold {
-    fn from(error: VerifyError) -> Self {
-        Self::Against(error)
+impl<R: Into<Refusal>> From<R> for Hold {
+    fn from(refusal: R) -> Self {
+        Self::Against(refusal.into())
     }
 }
 
@@ -109,13 +139,13 @@ impl Engine {
         text: &'a str,
         context: &'a Context<'a>,
         now: Timestamp,
-    ) -> Result<Presentation<'a>, VerifyError> {
+    ) -> Result<Presentation<'a>, Denial> {
         let text = TokenText::parse(text, &self.brands)
-            .map_err(|_| denied(None, DenialReason::Malformed))?;
+            .map_err(|_| Denial { reason: DenialReason::Malformed, id: None })?;
         if context.kinds.contains(text.kind()) {
             Ok(Presentation { text, context, now })
         } else {
-            Err(denied(Some(text.id()), DenialReason::WrongKind))
+            Err(Denial { reason: DenialReason::WrongKind, id: Some(*text.id()) })
         }
     }
 
@@ -129,20 +159,25 @@ impl Engine {
         context: &Context<'_>,
         now: Timestamp,
         verified: &mut Option<Verified>,
-    ) -> Result<(), VerifyError> {
+    ) -> Result<(), Denial> {
         let presentation = self.read(text, context, now)?;
+        let id = presentation.text.id();
         let mut against = None;
-        self.store.resident(presentation.text.id(), &mut |facts| {
+        self.store.resident(id, &mut |facts| {
             if !self.catalog.owns(&facts.scopes) {
                 return;
             }
             match self.judge(&presentation, facts, &Fetched::default()) {
                 Ok(rest) => *verified = Some(Verified::new(facts, rest)),
-                Err(Hold::Against(error)) => against = Some(error),
+                Err(Hold::Against(Refusal::Denied(reason))) => against = Some(reason),
+                // An outage is found again on the way that can tell of it.
                 Err(_) => {}
             }
         });
-        against.map_or(Ok(()), Err)
+        match against {
+            None => Ok(()),
+            Some(reason) => Err(Denial { reason, id: Some(*id) }),
+        }
     }
 
     /// The verdict, after fetching whatever it takes.
@@ -163,7 +198,7 @@ impl Engine {
         loop {
             match self.judge(&presentation, &facts, &fetched) {
                 Ok(rest) => return Ok(Verified::new(&facts, rest)),
-                Err(Hold::Against(error)) => return Err(error),
+                Err(Hold::Against(refusal)) => return Err(refusal.of(id)),
                 Err(Hold::Reused) => return Err(self.reused(&facts, context, now).await),
                 Err(Hold::Owner) => {
                     let owner = self.owner(facts.tenant(), &facts.owner).await;
@@ -193,7 +228,6 @@ impl Engine {
         fetched: &Fetched,
     ) -> Result<Rest, Hold> {
         let Presentation { text, context, now } = presentation;
-        let id = text.id();
         facts.fetch_early();
         let presented = self.check_secret(text, facts, *now)?;
         let expires_at = match self.check_status(facts, presented, *now) {
@@ -204,22 +238,19 @@ impl Engine {
                 return Err(Hold::Reused);
             }
             Ok(expires_at) => expires_at,
-            Err(reason) => return Err(denied(Some(id), reason).into()),
+            Err(reason) => return Err(reason.into()),
         };
         let owner = match fetched.owner {
             Some(owner) => Some(owner),
-            None => self
-                .resident_owner(facts.tenant(), &facts.owner)
-                .map_err(Outage::from)
-                .map_err(VerifyError::from)?,
+            None => self.resident_owner(facts.tenant(), &facts.owner)?,
         };
         let scopes = self.check_owner(facts, &owner.ok_or(Hold::Owner)?)?;
         if let Some(rare) = &facts.rare {
             if let Some(parent) = &rare.parent {
-                self.check_ancestors(id, parent, &fetched.ancestors, *now)?;
+                self.check_ancestors(parent, &fetched.ancestors, *now)?;
             }
             if !rare.networks.admit(context.ip) {
-                return Err(denied(Some(id), DenialReason::WrongNetwork).into());
+                return Err(DenialReason::WrongNetwork.into());
             }
         }
         let audience = facts.rare.as_ref().map(|rare| rare.audience.as_slice()).unwrap_or_default();
@@ -228,7 +259,7 @@ impl Engine {
             Some(us) => audience.iter().any(|them| them == us),
         };
         if !addressed {
-            return Err(denied(Some(id), DenialReason::WrongAudience).into());
+            return Err(DenialReason::WrongAudience.into());
         }
         if presented == Presented::Current && !fetched.upkept && self.wants_upkeep(facts) {
             return Err(Hold::Upkeep);
@@ -258,8 +289,7 @@ impl Engine {
         text: &TokenText<'_>,
         facts: &Facts,
         now: Timestamp,
-    ) -> Result<Presented, VerifyError> {
-        let id = text.id();
+    ) -> Result<Presented, Refusal> {
         let older = facts.rare.as_ref().and_then(|rare| rare.superseded.as_ref());
         let digests = [(Presented::Current, Some(&facts.digest)), (Presented::Older, older)];
         for (presented, digest) in digests {
@@ -270,17 +300,17 @@ impl Engine {
                 DigestCheck::Match => return Ok(presented),
                 DigestCheck::Mismatch => {}
                 DigestCheck::Unusable => {
-                    return Err(denied(Some(id), DenialReason::UnusableDigest));
+                    return Err(DenialReason::UnusableDigest.into());
                 }
                 // After the overlap the text is refused whether or not it was the older secret.
                 DigestCheck::MissingPepper
                     if presented == Presented::Older && facts.grace_is_over(now) => {}
                 DigestCheck::MissingPepper => {
-                    return Err(Outage::MissingPepper { id: *id }.into());
+                    return Err(Outage::MissingPepper { id: *text.id() }.into());
                 }
             }
         }
-        Err(denied(Some(id), DenialReason::WrongSecret))
+        Err(DenialReason::WrongSecret.into())
     }
 
     /// Refuses a token that is not active under today's policy, and tells when it ends.
@@ -309,25 +339,23 @@ impl Engine {
     }
 
     /// Refuses tokens of owners who may not hold any, and tells what this one grants today.
-    fn check_owner(&self, facts: &Facts, owner: &OwnerFacts) -> Result<ScopeSet, VerifyError> {
+    fn check_owner(&self, facts: &Facts, owner: &OwnerFacts) -> Result<ScopeSet, Refusal> {
         if !owner.active {
-            return Err(denied(Some(&facts.id), DenialReason::OwnerInactive));
+            return Err(DenialReason::OwnerInactive.into());
         }
         if !self.policy.admits(owner) {
-            return Err(denied(Some(&facts.id), DenialReason::OwnerKind));
+            return Err(DenialReason::OwnerKind.into());
         }
-        Ok(self.limit(owner, &facts.scopes).map_err(Outage::from)?)
+        Ok(self.limit(owner, &facts.scopes)?)
     }
 
     /// Refuses a token whose ancestor ended, unless policy lets it finish.
     fn check_ancestors(
         &self,
-        child: &TokenId,
         parent: &TokenId,
         fetched: &[Facts],
         now: Timestamp,
     ) -> Result<(), Hold> {
-        let ended = || denied(Some(child), DenialReason::ParentEnded);
         let mut next = Some(*parent);
         // Chains are short by construction; a longer one is a forged record.
         for _ in 0..MAX_ANCESTORS {
@@ -345,11 +373,11 @@ impl Engine {
             }
             let (lets_live, parent) = ancestor.ok_or(Hold::Ancestor(id))?;
             if !lets_live {
-                return Err(ended().into());
+                return Err(DenialReason::ParentEnded.into());
             }
             next = parent;
         }
-        Err(ended().into())
+        Err(DenialReason::ParentEnded.into())
     }
 
     /// Whether what was made from a token is good as far as this token goes.

@@ -5,11 +5,15 @@
 
 mod change;
 mod changes;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod contract;
 mod error;
 mod facts;
 mod filter;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
@@ -21,5 +25,7 @@ pub(crate) use facts::tenant;
 pub use facts::{Facts, RareFacts};
 pub use filter::{Filter, PageRequest, Position, Reach, SortKey, SortValue};
 pub use memory::MemoryStore;
+#[cfg(feature = "redis")]
+pub use redis::{RedisOptions, RedisStore};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteOptions, SqliteStore};
