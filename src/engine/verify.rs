@@ -246,7 +246,7 @@ impl Engine {
     ) -> Result<Rest, Hold> {
         let Presentation { text, context, now } = presentation;
         facts.fetch_early();
-        let presented = self.check_secret(text, facts)?;
+        let presented = self.check_secret(text, facts, *now)?;
         let expires_at = match self.check_status(facts, presented, *now) {
             // A token that rests can be taken back, so its replaced secret is watched as ever.
             Ok(_) | Err(DenialReason::Suspended | DenialReason::NotYetValid)
@@ -315,6 +315,7 @@ impl Engine {
         &self,
         text: &TokenText<'_>,
         facts: &Facts,
+        now: Timestamp,
     ) -> Result<Presented, Refusal> {
         let older = facts.rare.as_ref().and_then(|rare| rare.superseded.as_ref());
         let digests = [(Presented::Current, Some(&facts.digest)), (Presented::Older, older)];
@@ -328,6 +329,9 @@ impl Engine {
                 DigestCheck::Unusable => {
                     return Err(DenialReason::UnusableDigest.into());
                 }
+                // After the overlap the text is refused whether or not it was the older secret.
+                DigestCheck::MissingPepper
+                    if presented == Presented::Older && facts.grace_is_over(now) => {}
                 DigestCheck::MissingPepper => {
                     return Err(Outage::MissingPepper { id: *text.id() }.into());
                 }
@@ -464,7 +468,7 @@ impl Engine {
 
     /// Tells the event sink why a text was not accepted.
     #[cold]
-    fn report(&self, error: &VerifyError, context: &Context<'_>, now: Timestamp) {
+    pub(super) fn report(&self, error: &VerifyError, context: &Context<'_>, now: Timestamp) {
         match error {
             VerifyError::Denied(denial) => {
                 if let Denial { reason: DenialReason::UnusableDigest, id: Some(id) } = denial {
