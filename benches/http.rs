@@ -24,7 +24,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 
-use support::{Text, Walk, is_test, populated};
+use support::{Text, is_test, populated};
 
 /// Connections that are kept alive, each with one request at a time.
 const CONNECTIONS: u64 = 32;
@@ -152,11 +152,12 @@ impl Load {
         self.client.block_on(async {
             let started = Instant::now();
             let mut tasks = Vec::new();
-            for (seed, mut connection) in (0..).zip(self.connections.drain(..)) {
+            for (seed, mut connection) in (0_u64..).zip(self.connections.drain(..)) {
                 tasks.push(tokio::spawn(async move {
-                    let mut walk = Walk::over(among);
                     for _ in 0..requests {
-                        connection.request(route, walk.after(seed)).await;
+                        connection.steps += 1;
+                        let number = support::mix(connection.steps ^ (seed << 32)) % among;
+                        connection.request(route, number).await;
                     }
                     connection
                 }));
@@ -172,6 +173,8 @@ impl Load {
 struct Connection {
     stream: TcpStream,
     text: Text,
+    /// Requests so far.
+    steps: u64,
     request: Vec<u8>,
     response: Vec<u8>,
 }
@@ -180,7 +183,7 @@ impl Connection {
     async fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.expect("a connection");
         stream.set_nodelay(true).expect("a setting");
-        Self { stream, text: Text::new(), request: Vec::new(), response: vec![0; 1024] }
+        Self { stream, text: Text::new(), steps: 0, request: Vec::new(), response: vec![0; 1024] }
     }
 
     /// Sends one request and reads the whole of its answer, which must be good.
