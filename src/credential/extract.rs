@@ -13,27 +13,24 @@ use super::source::{Table, is_token_byte};
 use crate::engine::Hallpass;
 
 /// Where the one credential of a request is. It has no `Debug`, since it may hold the text.
-pub(super) enum Place<'t> {
+pub(super) enum Place {
     Authorization,
-    Header(&'t HeaderName),
+    Header(HeaderName),
     Query(Zeroizing<String>),
 }
 
 /// What was found when credentials were counted and hidden.
-pub(super) struct Found<'t> {
+pub(crate) struct Found {
     /// Whether the URI carried a credential.
     pub(super) in_uri: bool,
-    pub(super) place: Result<Place<'t>, Problem>,
+    pub(super) place: Result<Place, Problem>,
 }
 
 /// A text presented as a token. It has no `Debug` either.
 pub(super) enum Presented<'a> {
     Bare(&'a str),
-    /// Taken out of a Basic credential or a URI.
-    Copied {
-        text: Zeroizing<String>,
-        basic: bool,
-    },
+    /// Taken out of a Basic credential.
+    Basic(Zeroizing<String>),
 }
 
 impl Presented<'_> {
@@ -41,7 +38,7 @@ impl Presented<'_> {
     pub(super) fn text(&self) -> &str {
         let text = match self {
             Self::Bare(text) => text,
-            Self::Copied { text, .. } => text.as_str(),
+            Self::Basic(text) => text.as_str(),
         };
         // A text this long is no token. It is presented as no text at all, so that the refusal
         // is the engine's as for every other text.
@@ -49,14 +46,14 @@ impl Presented<'_> {
     }
 
     pub(super) fn is_basic(&self) -> bool {
-        matches!(self, Self::Copied { basic: true, .. })
+        matches!(self, Self::Basic(_))
     }
 }
 
 impl Table {
     /// Counts the credentials of all sources, marks them sensitive and takes them out of the URI.
     /// Nothing is parsed before all are counted.
-    pub(super) fn find(&self, head: &mut Parts) -> Found<'_> {
+    pub(super) fn find(&self, head: &mut Parts) -> Found {
         // Before the head can be shown to anybody, whatever becomes of the request.
         for name in self.all_headers() {
             mark_sensitive(&mut head.headers, name);
@@ -72,7 +69,7 @@ impl Table {
         Found { in_uri, place }
     }
 
-    fn locate(&self, head: &Parts, taken: query::Taken) -> Result<Place<'_>, Problem> {
+    fn locate(&self, head: &Parts, taken: query::Taken) -> Result<Place, Problem> {
         let count = |name: &HeaderName| head.headers.get_all(name).iter().count();
         let in_headers: usize = self.all_headers().map(count).sum();
         match in_headers + taken.count {
@@ -89,26 +86,23 @@ impl Table {
             };
         }
         let own = self.headers.iter().find(|name| head.headers.contains_key(*name));
-        Ok(own.map_or(Place::Authorization, Place::Header))
+        Ok(own.cloned().map_or(Place::Authorization, Place::Header))
     }
 
     /// The text in a place.
     pub(super) fn read<'a>(
         &self,
-        place: Place<'_>,
+        place: &'a Place,
         headers: &'a HeaderMap,
         hallpass: &Hallpass,
     ) -> Result<Presented<'a>, Problem> {
-        let value = |name| {
+        let value = |name: &HeaderName| {
             headers.get(name).map(http::HeaderValue::as_bytes).ok_or(Problem::CredentialRequired)
         };
         match place {
             Place::Authorization => self.read_authorization(value(&AUTHORIZATION)?, hallpass),
             Place::Header(name) => bare(value(name)?).map(Presented::Bare),
-            Place::Query(text) => {
-                bare(text.as_bytes())?;
-                Ok(Presented::Copied { text, basic: false })
-            }
+            Place::Query(text) => bare(text.as_bytes()).map(Presented::Bare),
         }
     }
 
@@ -128,7 +122,7 @@ impl Table {
         }
         if self.basic && scheme.eq_ignore_ascii_case(b"basic") {
             let text = basic::token(rest, hallpass)?;
-            return Ok(Presented::Copied { text, basic: true });
+            return Ok(Presented::Basic(text));
         }
         Err(Problem::CredentialRequired)
     }
