@@ -268,8 +268,7 @@ impl BoundaryBuilder {
         let challenges =
             Challenges::new(&realm, self.sources.challenges_basic()).ok_or(BoundaryError::Realm)?;
         let sources = self.sources.compile()?;
-        let vary = HeaderValue::try_from(sources.vary());
-        let vary = vary.map_err(|_| BoundaryError::TooManyHeaders)?;
+        let vary = sources.vary().ok_or(BoundaryError::TooManyHeaders)?;
         Ok(Boundary(Arc::new(Inner { hallpass: self.hallpass, sources, challenges, vary })))
     }
 }

@@ -55,23 +55,27 @@ impl Table {
     /// Nothing is parsed before all are counted.
     pub(super) fn find(&self, head: &mut Parts) -> Found {
         // Before the head can be shown to anybody, whatever becomes of the request.
+        let mut lines = Lines::default();
         for name in self.all_headers() {
-            mark_sensitive(&mut head.headers, name);
+            lines.hide(&mut head.headers, name);
         }
-        let measured = limits::check(head, self.all_headers());
+        let measured = limits::check(head, lines.longest);
         let taken = self.query.as_deref().map(|name| query::take(&mut head.uri, name));
         let (in_uri, taken) = match taken {
             None => (false, Ok(query::Taken::default())),
             Some(Ok(taken)) => (taken.count > 0, Ok(taken)),
             Some(Err(problem)) => (true, Err(problem)),
         };
-        let place = measured.and(taken).and_then(|taken| self.locate(head, taken));
+        let place = measured.and(taken).and_then(|taken| self.locate(head, lines.count, taken));
         Found { in_uri, place }
     }
 
-    fn locate(&self, head: &Parts, taken: query::Taken) -> Result<Place, Problem> {
-        let count = |name: &HeaderName| head.headers.get_all(name).iter().count();
-        let in_headers: usize = self.all_headers().map(count).sum();
+    fn locate(
+        &self,
+        head: &Parts,
+        in_headers: usize,
+        taken: query::Taken,
+    ) -> Result<Place, Problem> {
         match in_headers + taken.count {
             0 => Err(Problem::CredentialRequired),
             1 => Ok(()),
@@ -140,18 +144,31 @@ fn bare(bytes: &[u8]) -> Result<&str, Problem> {
     std::str::from_utf8(bytes).map_err(|_| Problem::MalformedCredential)
 }
 
-/// Keeps `Debug` from showing the values of a header.
-fn mark_sensitive(headers: &mut HeaderMap, name: &HeaderName) {
-    let Some(value) = headers.get_mut(name) else {
-        return;
-    };
-    value.set_sensitive(true);
-    // Asking for an entry may make the map grow, so only repeated lines are asked for.
-    if headers.get_all(name).iter().nth(1).is_some()
-        && let Ok(Entry::Occupied(mut lines)) = headers.try_entry(name.clone())
-    {
-        for value in lines.iter_mut() {
-            value.set_sensitive(true);
+/// The header lines that carry credentials.
+#[derive(Default)]
+struct Lines {
+    count: usize,
+    longest: usize,
+}
+
+impl Lines {
+    /// Counts the lines of a header and keeps `Debug` from showing their values.
+    fn hide(&mut self, headers: &mut HeaderMap, name: &HeaderName) {
+        let Some(value) = headers.get_mut(name) else {
+            return;
+        };
+        value.set_sensitive(true);
+        let mut repeated = false;
+        for (place, value) in headers.get_all(name).iter().enumerate() {
+            self.count += 1;
+            self.longest = self.longest.max(value.len());
+            repeated |= place > 0;
+        }
+        // Asking for an entry may make the map grow, so only repeated lines are asked for.
+        if repeated && let Ok(Entry::Occupied(mut lines)) = headers.try_entry(name.clone()) {
+            for value in lines.iter_mut() {
+                value.set_sensitive(true);
+            }
         }
     }
 }
