@@ -8,8 +8,6 @@
 #[expect(dead_code, reason = "each bench uses its part")]
 mod support;
 
-use std::fs;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use allocation_counter::{AllocationInfo, measure};
@@ -40,15 +38,12 @@ fn main() {
     println!("allocations of a verification: {allocations}");
     assert_eq!(allocations, 0, "the hot path allocates");
     if !is_test() {
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
         let figures: serde_json::Map<_, _> =
             per_token.iter().map(|(name, bytes)| ((*name).to_owned(), (*bytes).into())).collect();
         let json = serde_json::json!({
             "tokens": count, "bytes_per_token": figures, "allocations_per_hit": allocations,
         });
-        let folder = target.join("criterion");
-        fs::create_dir_all(&folder).expect("a folder");
-        fs::write(folder.join("memory.json"), json.to_string()).expect("a file");
+        support::write_figures("memory.json", &json);
     }
 }
 

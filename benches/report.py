@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Turns the figures of the last bench run into docs/benchmarks.md and docs/verify-costs.svg.
+"""Turns the figures of the last bench run into docs/benchmarks.md, docs/verify-costs.svg and the
+table in README.md.
 
-    cargo bench --bench core && cargo bench --bench memory && cargo bench --bench peers
+    cargo bench --all-features
     python3 benches/report.py
 
 Reads criterion's estimates under the target directory (CARGO_TARGET_DIR, or target/). The same
-figures give the same files.
+figures give the same files. What was not measured is left out.
 """
 
 import json
@@ -13,6 +14,7 @@ import math
 import os
 import platform
 import subprocess
+import sys
 from html import escape
 from pathlib import Path
 
@@ -36,7 +38,33 @@ ROWS = [
     ("Issue, beside prefixed-api-key", "peers issue/hallpass", "peers issue/prefixed-api-key and a map", (0.67, 0.45)),
     ("List an owner's page among 10,000", "list 10000/hallpass", "list 10000/floor", (1.5, 1.3)),
     ("List an owner's page among 1,000,000", "list 1000000/hallpass", "list 1000000/floor", (1.5, 1.3)),
+    ("SQLite: find any of 10,000", "sqlite find 10000/store", "sqlite find 10000/bare, needed columns", None),
+    ("SQLite: find any of 1,000,000", "sqlite find 1000000/store", "sqlite find 1000000/bare, needed columns", (2.5, 1.3)),
+    ("The same, beside reading every column", "sqlite find 1000000/store", "sqlite find 1000000/bare, all columns", None),
+    ("SQLite: verify any of 10,000", "sqlite find 10000/verify", "sqlite find 10000/bare, needed columns", None),
+    ("SQLite: verify any of 1,000,000", "sqlite find 1000000/verify", "sqlite find 1000000/bare, needed columns", (2.5, 1.3)),
+    ("SQLite: list an owner's page among 10,000", "sqlite list 10000/hallpass", "sqlite list 10000/bare", (1.5, 1.3)),
+    ("SQLite: list an owner's page among 1,000,000", "sqlite list 1000000/hallpass", "sqlite list 1000000/bare", (1.5, 1.3)),
+    ("SQLite: insert, on disk", "sqlite insert/store", "sqlite insert/bare", None),
+    ("A request through the tower layer", "tower/guarded", "tower/bare", None),
+    ("A request through a guarded axum router", "axum/guarded", "axum/bare", None),
+    ("An HTTP request over loopback, hot token", "http hot/guarded", "http hot/bare", (1 / 0.95, 1 / 0.95)),
+    ("An HTTP request over loopback, any of 1,000,000", "http random/guarded", "http random/bare", (1 / 0.88, 1 / 0.88)),
 ]
+
+# The rows that README.md shows too.
+SHOWN = [
+    "Refuse a bad checksum",
+    "Verify, hot",
+    "Verify any of 1,000,000",
+    "Issue",
+    "List an owner's page among 1,000,000",
+    "SQLite: verify any of 1,000,000",
+    "An HTTP request over loopback, hot token",
+    "An HTTP request over loopback, any of 1,000,000",
+]
+
+START, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
 
 PEERS = "peers verify"
 
@@ -48,7 +76,31 @@ def figures():
         name = json.loads(file.read_text())["full_id"]
         estimates = json.loads((file.parent / "estimates.json").read_text())
         found[name] = estimates["median"]["point_estimate"]
+    return found | http_figures()
+
+
+def http_figures():
+    """Nanoseconds that a request takes of a busy server."""
+    found = {}
+    for group, figure in kept("http.json").items():
+        if isinstance(figure, dict):
+            bare = 1e9 / figure["bare_per_second"]
+            # Rounds were compared one by one, which is steadier than comparing their medians.
+            found |= {f"http {group}/bare": bare, f"http {group}/guarded": bare / figure["ratio"]}
     return found
+
+
+def kept(name):
+    """Figures that are not criterion's."""
+    file = CRITERION / name
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
+def measured(found):
+    """Title, time, time of what it is compared with, ratio, and bounds of each row."""
+    for title, row, other, bounds in ROWS:
+        if row in found and other in found:
+            yield title, spell(found[row]), spell(found[other]), found[row] / found[other], bounds
 
 
 def spell(nanoseconds):
@@ -75,35 +127,24 @@ def page(found):
         f"Medians of one run on: {machine()}; fat LTO, one codegen unit.",
         "",
         "```text",
-        "cargo bench --bench core && cargo bench --bench memory && cargo bench --bench peers",
+        "cargo bench --all-features",
         "python3 benches/report.py",
         "```",
         "",
         "A *floor* is the least that any implementation of the same thing has to do, written plainly and",
         "measured in the same run: for a verification, hash one block, look the row up, compare. Random",
-        "lookups are chained: which token is next depends on the last answer. Absolute figures are of this",
-        "machine; compare ratios.",
+        "lookups are chained: which token is next depends on the last answer. SQLite stands beside rusqlite",
+        "alone on the same file, the guard beside the same service, router or server without it. Absolute",
+        "figures are of this machine; compare ratios.",
         "",
         "| path | hallpass | beside | ratio | bound / goal |",
         "|---|---|---|---|---|",
     ]
-    for title, row, other, bounds in ROWS:
-        if row in found and other in found:
-            ratio = found[row] / found[other]
-            bound = "" if bounds is None else f"{bounds[0]:g} / {bounds[1]:g}"
-            lines.append(
-                f"| {title} | {spell(found[row])} | {spell(found[other])} | {ratio:.2f} | {bound} |"
-            )
-    memory = CRITERION / "memory.json"
-    if memory.exists():
-        kept = json.loads(memory.read_text())
-        each = kept["bytes_per_token"]
-        lines += [
-            "",
-            f"Memory per token at {kept['tokens']:,}, counted at the allocator: hallpass "
-            f"{each['hallpass']:.0f} bytes, a map of `Arc` records {each['map of Arc records']:.0f}, the "
-            f"floor's map {each['floor']:.0f}. Allocations of a verification: {kept['allocations_per_hit']}.",
-        ]
+    for title, time, beside, ratio, bounds in measured(found):
+        bound = "" if bounds is None else f"{bounds[0]:.3g} / {bounds[1]:.3g}"
+        lines.append(f"| {title} | {time} | {beside} | {ratio:.2f} | {bound} |")
+    if memory := memory_text():
+        lines += ["", memory]
     peers = verify_peers(found)
     if peers:
         lines += ["", "## Is this text good, and whose is it?", "", "![Costs](verify-costs.svg)", ""]
@@ -111,6 +152,53 @@ def page(found):
         own = dict(peers).get("hallpass", math.nan)
         lines += [f"| {name} | {spell(time)} | {time / own:.3g} x |" for name, time in peers]
     return "\n".join(lines) + "\n"
+
+
+def memory_text():
+    memory = kept("memory.json")
+    if not memory:
+        return ""
+    each = memory["bytes_per_token"]
+    return (
+        f"Memory per token at {memory['tokens']:,}, counted at the allocator: hallpass "
+        f"{each['hallpass']:.0f} bytes, a map of `Arc` records {each['map of Arc records']:.0f}, the "
+        f"floor's map {each['floor']:.0f}. Allocations of a verification: {memory['allocations_per_hit']}."
+    )
+
+
+def extract(found):
+    """What README.md shows, or nothing if nothing was measured."""
+    rows = [row for row in measured(found) if row[0] in SHOWN]
+    if not rows:
+        return ""
+    lines = [
+        "| | hallpass | floor | ratio |",
+        "|---|---|---|---|",
+        *(f"| {title} | {time} | {floor} | {ratio:.2f} |" for title, time, floor, ratio, _ in rows),
+        "",
+        "A floor is the least that any implementation has to do, measured in the same run: for a",
+        "verification, hash one block, look the row up, compare; for SQLite, the bare prepared read; for",
+        "HTTP, the same axum server without the guard.",
+    ]
+    if memory := memory_text():
+        lines += ["", memory]
+    if verify_peers(found):
+        lines += ["", "![One verification beside other ways to do it](docs/verify-costs.svg)"]
+    lines += [
+        "",
+        f"Medians of `cargo bench --all-features`, then `python3 benches/report.py`, on: {machine()}. More",
+        "in [benchmarks](docs/benchmarks.md).",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def inject(text, block):
+    """The text with the block between its markers; as it was if it has none."""
+    before, start, rest = text.partition(START)
+    _, end, after = rest.partition(END)
+    if not end or not block:
+        return text
+    return f"{before}{start}\n{block}{end}{after}"
 
 
 def verify_peers(found):
@@ -123,7 +211,7 @@ def chart(rows):
     """Horizontal bars on a log scale."""
     left, width, step, top = 220, 460, 30, 48
     low = 10 ** math.floor(math.log10(min(time for _, time in rows)))
-    high = 10 ** math.ceil(math.log10(max(time for _, time in rows)))
+    high = max(low * 10, 10 ** math.ceil(math.log10(max(time for _, time in rows))))
     across = lambda time: width * math.log(time / low) / math.log(high / low)
     bottom = top + step * len(rows)
     parts = [
@@ -160,12 +248,16 @@ def chart(rows):
 
 def main():
     found = figures()
+    if not found:
+        sys.exit(f"no figures in {CRITERION}")
     docs = ROOT / "docs"
     docs.mkdir(exist_ok=True)
     (docs / "benchmarks.md").write_text(page(found))
     peers = verify_peers(found)
     if peers:
         (docs / "verify-costs.svg").write_text(chart(peers))
+    readme = ROOT / "README.md"
+    readme.write_text(inject(readme.read_text(), extract(found)))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@
 )]
 
 use std::collections::HashMap;
+use std::fs;
 use std::hint::black_box;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
@@ -18,8 +20,8 @@ use criterion::Bencher;
 use foldhash::fast::RandomState;
 use hallpass::store::Admission;
 use hallpass::{
-    Context, Hallpass, Kind, MemoryStore, Owner, Record, ScopeCatalog, ScopeList, Timestamp, Token,
-    TokenDigest, TokenId, TokenStore,
+    Clock, Context, Hallpass, Kind, LastUse, MemoryStore, Owner, Record, ScopeCatalog, ScopeList,
+    SystemClock, Timestamp, Token, TokenDigest, TokenId, TokenStore,
 };
 
 pub(crate) type FastMap<K, V> = HashMap<K, V, RandomState>;
@@ -33,6 +35,14 @@ pub(crate) fn is_test() -> bool {
 /// The number of rows to measure with; few where the benches are only to show that they run.
 pub(crate) fn rows(count: u64) -> u64 {
     if is_test() { count.min(100) } else { count }
+}
+
+/// Keeps figures that are not criterion's, beside those that are.
+pub(crate) fn write_figures(name: &str, figures: &serde_json::Value) {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
+    let folder = target.join("criterion");
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join(name), figures.to_string()).expect("a file");
 }
 
 /// Drives a future that never waits, as every in-memory operation is one.
@@ -168,7 +178,8 @@ pub(crate) fn catalog() -> ScopeCatalog {
     ScopeCatalog::of(["repo:read", "repo:write", "issue:read", "issue:write"]).expect("a catalog")
 }
 
-/// The record of the token with this number.
+/// The record of the token with this number. Its use was noted already, so that what is measured is
+/// the steady state.
 pub(crate) fn record(key: &[u8; 32], number: u64) -> Record {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -177,15 +188,28 @@ pub(crate) fn record(key: &[u8; 32], number: u64) -> Record {
     let scopes = ScopeList::parse(["repo:read", "issue:read"]).expect("scopes");
     let mut token = Token::new(id(number), Kind::Personal, owner(number), name, scopes, now());
     token.expires_at = Some(end(number));
+    token.last_use = Some(LastUse { at: now(), ip: None, agent: None });
     let mut text = Text::new();
     let digest = digest(key, text.of(number).as_bytes());
     let stored = format!("v1$0${}", URL_SAFE_NO_PAD.encode(digest));
     Record::new(token, TokenDigest::from_stored(&stored))
 }
 
+/// Costs what the system clock costs and tells the instant at which everything is measured.
+#[derive(Debug)]
+struct BenchClock(Timestamp);
+
+impl Clock for BenchClock {
+    fn now(&self) -> Timestamp {
+        black_box(SystemClock.now());
+        self.0
+    }
+}
+
 /// An engine on a memory store that holds the first so many tokens.
 pub(crate) fn populated(rows: u64) -> Hallpass {
-    Hallpass::builder(store(rows)).brand("acme").catalog(catalog()).build().expect("an engine")
+    let builder = Hallpass::builder(store(rows)).brand("acme").catalog(catalog());
+    builder.clock(BenchClock(now())).build().expect("an engine")
 }
 
 pub(crate) fn store(rows: u64) -> MemoryStore {

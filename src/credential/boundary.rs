@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use super::admission::Admitted;
 use super::challenge::Challenges;
 use super::duties::Duties;
+use super::extract::{Found, Presented};
 use super::problem::Problem;
 use super::query;
 use super::rejection::Rejection;
@@ -75,48 +76,48 @@ impl Boundary {
         requirement: Option<&CompiledRequirement>,
         peer: Option<IpAddr>,
     ) -> Result<Admitted, Rejection> {
+        let found = self.find(head);
+        self.admit_found(&found, head, requirement, peer).await
+    }
+
+    /// The first half of [`admit`](Self::admit): counts the credentials, marks them sensitive and
+    /// takes them out of the URI.
+    pub(crate) fn find(&self, head: &mut Parts) -> Found {
+        self.0.sources.find(head)
+    }
+
+    /// The second half, if all it takes is in memory.
+    #[cfg(feature = "tower")]
+    pub(crate) fn admit_at_once(
+        &self,
+        found: &Found,
+        head: &Parts,
+        requirement: Option<&CompiledRequirement>,
+        peer: Option<IpAddr>,
+    ) -> Option<Result<Admitted, Rejection>> {
         let inner = &*self.0;
-        let found = inner.sources.find(head);
-        let in_uri = found.in_uri;
-        let head = &*head;
-        let presented = found
-            .place
-            .and_then(|place| inner.sources.read(place, &head.headers, &inner.hallpass))
-            .map_err(|problem| inner.reject(problem, in_uri))?;
+        let presented = match inner.read(found, head) {
+            Ok(presented) => presented,
+            Err(rejection) => return Some(Err(rejection)),
+        };
+        let context = context(head, requirement, peer);
+        let verdict = inner.hallpass.verify_at_once(presented.text(), &context)?;
+        Some(inner.decide(verdict, presented.is_basic(), found, head, requirement))
+    }
 
-        let context = Context {
-            now: None,
-            ip: peer,
-            agent: head.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()),
-            kinds: requirement.map_or(KindSet::CALLING, CompiledRequirement::kinds),
-            audience: requirement.and_then(CompiledRequirement::audience),
-        };
-        let verified = match inner.hallpass.verify(presented.text(), &context).await {
-            Ok(verified) => verified,
-            Err(VerifyError::Denied(_)) => return Err(inner.reject(Problem::InvalidToken, in_uri)),
-            Err(VerifyError::Unavailable(outage)) => {
-                let rejection = inner.reject(Problem::Unavailable, in_uri);
-                return Err(rejection.retry_after(OUTAGE_RETRY_SECONDS).caused_by(outage));
-            }
-        };
-
-        // Only now, so that whoever watches events learns which token was used against its owner.
-        if presented.is_basic() && is_cross_site(&head.method, &head.headers) {
-            let required = "a request from the same site";
-            return Err(inner.forbid(&verified, required, Problem::CrossSite, in_uri));
-        }
-        let Some(requirement) = requirement else {
-            let required = "a route that declares a requirement";
-            return Err(inner.forbid(&verified, required, Problem::NoRequirement, in_uri));
-        };
-        if !requirement.is_met_by(&verified) {
-            let required = requirement.scopes();
-            let mut rejection =
-                inner.forbid(&verified, required, Problem::InsufficientScope, in_uri);
-            rejection.headers_mut().insert(WWW_AUTHENTICATE, requirement.challenge().clone());
-            return Err(rejection);
-        }
-        Ok(Admitted::new(verified, inner.duties(in_uri)))
+    /// The second half.
+    pub(crate) async fn admit_found(
+        &self,
+        found: &Found,
+        head: &Parts,
+        requirement: Option<&CompiledRequirement>,
+        peer: Option<IpAddr>,
+    ) -> Result<Admitted, Rejection> {
+        let inner = &*self.0;
+        let presented = inner.read(found, head)?;
+        let context = context(head, requirement, peer);
+        let verdict = inner.hallpass.verify(presented.text(), &context).await;
+        inner.decide(verdict, presented.is_basic(), found, head, requirement)
     }
 
     /// The refusal of a client that sends too many requests; it may try again after so many
@@ -135,7 +136,67 @@ impl Boundary {
     }
 }
 
+/// What is known of a presentation beside the text.
+fn context<'a>(
+    head: &'a Parts,
+    requirement: Option<&'a CompiledRequirement>,
+    peer: Option<IpAddr>,
+) -> Context<'a> {
+    Context {
+        now: None,
+        ip: peer,
+        agent: head.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()),
+        kinds: requirement.map_or(KindSet::CALLING, CompiledRequirement::kinds),
+        audience: requirement.and_then(CompiledRequirement::audience),
+    }
+}
+
 impl Inner {
+    /// The text presented in the place where a credential was found.
+    fn read<'a>(&self, found: &'a Found, head: &'a Parts) -> Result<Presented<'a>, Rejection> {
+        let place = found.place.as_ref().map_err(|problem| *problem);
+        place
+            .and_then(|place| self.sources.read(place, &head.headers, &self.hallpass))
+            .map_err(|problem| self.reject(problem, found.in_uri))
+    }
+
+    /// Whether a request with this verdict on its token is let in.
+    fn decide(
+        &self,
+        verdict: Result<Verified, VerifyError>,
+        is_basic: bool,
+        found: &Found,
+        head: &Parts,
+        requirement: Option<&CompiledRequirement>,
+    ) -> Result<Admitted, Rejection> {
+        let in_uri = found.in_uri;
+        let verified = match verdict {
+            Ok(verified) => verified,
+            Err(VerifyError::Denied(_)) => return Err(self.reject(Problem::InvalidToken, in_uri)),
+            Err(VerifyError::Unavailable(outage)) => {
+                let rejection = self.reject(Problem::Unavailable, in_uri);
+                return Err(rejection.retry_after(OUTAGE_RETRY_SECONDS).caused_by(outage));
+            }
+        };
+        // Only now, so that whoever watches events learns which token was used against its owner.
+        if is_basic && is_cross_site(&head.method, &head.headers) {
+            let required = "a request from the same site";
+            return Err(self.forbid(&verified, required, Problem::CrossSite, in_uri));
+        }
+        let Some(requirement) = requirement else {
+            let required = "a route that declares a requirement";
+            return Err(self.forbid(&verified, required, Problem::NoRequirement, in_uri));
+        };
+        if !requirement.is_met_by(&verified) {
+            let required = requirement.scopes();
+            let mut rejection =
+                self.forbid(&verified, required, Problem::InsufficientScope, in_uri);
+            rejection.headers_mut().insert(WWW_AUTHENTICATE, requirement.challenge().clone());
+            return Err(rejection);
+        }
+        Ok(Admitted::new(verified, self.duties(in_uri)))
+    }
+
     /// The refusal for a problem, with its challenges.
     fn reject(&self, problem: Problem, in_uri: bool) -> Rejection {
         let mut rejection = Rejection::new(problem);
@@ -207,8 +268,7 @@ impl BoundaryBuilder {
         let challenges =
             Challenges::new(&realm, self.sources.challenges_basic()).ok_or(BoundaryError::Realm)?;
         let sources = self.sources.compile()?;
-        let vary = HeaderValue::try_from(sources.vary());
-        let vary = vary.map_err(|_| BoundaryError::TooManyHeaders)?;
+        let vary = sources.vary().ok_or(BoundaryError::TooManyHeaders)?;
         Ok(Boundary(Arc::new(Inner { hallpass: self.hallpass, sources, challenges, vary })))
     }
 }

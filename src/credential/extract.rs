@@ -13,27 +13,24 @@ use super::source::{Table, is_token_byte};
 use crate::engine::Hallpass;
 
 /// Where the one credential of a request is. It has no `Debug`, since it may hold the text.
-pub(super) enum Place<'t> {
+pub(super) enum Place {
     Authorization,
-    Header(&'t HeaderName),
+    Header(HeaderName),
     Query(Zeroizing<String>),
 }
 
 /// What was found when credentials were counted and hidden.
-pub(super) struct Found<'t> {
+pub(crate) struct Found {
     /// Whether the URI carried a credential.
     pub(super) in_uri: bool,
-    pub(super) place: Result<Place<'t>, Problem>,
+    pub(super) place: Result<Place, Problem>,
 }
 
 /// A text presented as a token. It has no `Debug` either.
 pub(super) enum Presented<'a> {
     Bare(&'a str),
-    /// Taken out of a Basic credential or a URI.
-    Copied {
-        text: Zeroizing<String>,
-        basic: bool,
-    },
+    /// Taken out of a Basic credential.
+    Basic(Zeroizing<String>),
 }
 
 impl Presented<'_> {
@@ -41,7 +38,7 @@ impl Presented<'_> {
     pub(super) fn text(&self) -> &str {
         let text = match self {
             Self::Bare(text) => text,
-            Self::Copied { text, .. } => text.as_str(),
+            Self::Basic(text) => text.as_str(),
         };
         // A text this long is no token. It is presented as no text at all, so that the refusal
         // is the engine's as for every other text.
@@ -49,32 +46,36 @@ impl Presented<'_> {
     }
 
     pub(super) fn is_basic(&self) -> bool {
-        matches!(self, Self::Copied { basic: true, .. })
+        matches!(self, Self::Basic(_))
     }
 }
 
 impl Table {
     /// Counts the credentials of all sources, marks them sensitive and takes them out of the URI.
     /// Nothing is parsed before all are counted.
-    pub(super) fn find(&self, head: &mut Parts) -> Found<'_> {
+    pub(super) fn find(&self, head: &mut Parts) -> Found {
         // Before the head can be shown to anybody, whatever becomes of the request.
+        let mut lines = Lines::default();
         for name in self.all_headers() {
-            mark_sensitive(&mut head.headers, name);
+            lines.hide(&mut head.headers, name);
         }
-        let measured = limits::check(head, self.all_headers());
+        let measured = limits::check(head, lines.longest);
         let taken = self.query.as_deref().map(|name| query::take(&mut head.uri, name));
         let (in_uri, taken) = match taken {
             None => (false, Ok(query::Taken::default())),
             Some(Ok(taken)) => (taken.count > 0, Ok(taken)),
             Some(Err(problem)) => (true, Err(problem)),
         };
-        let place = measured.and(taken).and_then(|taken| self.locate(head, taken));
+        let place = measured.and(taken).and_then(|taken| self.locate(head, lines.count, taken));
         Found { in_uri, place }
     }
 
-    fn locate(&self, head: &Parts, taken: query::Taken) -> Result<Place<'_>, Problem> {
-        let count = |name: &HeaderName| head.headers.get_all(name).iter().count();
-        let in_headers: usize = self.all_headers().map(count).sum();
+    fn locate(
+        &self,
+        head: &Parts,
+        in_headers: usize,
+        taken: query::Taken,
+    ) -> Result<Place, Problem> {
         match in_headers + taken.count {
             0 => Err(Problem::CredentialRequired),
             1 => Ok(()),
@@ -89,26 +90,23 @@ impl Table {
             };
         }
         let own = self.headers.iter().find(|name| head.headers.contains_key(*name));
-        Ok(own.map_or(Place::Authorization, Place::Header))
+        Ok(own.cloned().map_or(Place::Authorization, Place::Header))
     }
 
     /// The text in a place.
     pub(super) fn read<'a>(
         &self,
-        place: Place<'_>,
+        place: &'a Place,
         headers: &'a HeaderMap,
         hallpass: &Hallpass,
     ) -> Result<Presented<'a>, Problem> {
-        let value = |name| {
+        let value = |name: &HeaderName| {
             headers.get(name).map(http::HeaderValue::as_bytes).ok_or(Problem::CredentialRequired)
         };
         match place {
             Place::Authorization => self.read_authorization(value(&AUTHORIZATION)?, hallpass),
             Place::Header(name) => bare(value(name)?).map(Presented::Bare),
-            Place::Query(text) => {
-                bare(text.as_bytes())?;
-                Ok(Presented::Copied { text, basic: false })
-            }
+            Place::Query(text) => bare(text.as_bytes()).map(Presented::Bare),
         }
     }
 
@@ -128,7 +126,7 @@ impl Table {
         }
         if self.basic && scheme.eq_ignore_ascii_case(b"basic") {
             let text = basic::token(rest, hallpass)?;
-            return Ok(Presented::Copied { text, basic: true });
+            return Ok(Presented::Basic(text));
         }
         Err(Problem::CredentialRequired)
     }
@@ -139,25 +137,49 @@ fn bare(bytes: &[u8]) -> Result<&str, Problem> {
     let padding = bytes.iter().rev().take_while(|byte| **byte == b'=').count();
     let (body, _) =
         bytes.split_at_checked(bytes.len() - padding).ok_or(Problem::MalformedCredential)?;
-    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
-    if body.is_empty() || !body.iter().all(allowed) {
+    // Looking at every byte without a branch takes a fifth of the time of stopping at a bad one.
+    let allowed = body.iter().fold(true, |allowed, byte| allowed & is_b64token_byte(*byte));
+    if body.is_empty() || !allowed {
         return Err(Problem::MalformedCredential);
     }
     std::str::from_utf8(bytes).map_err(|_| Problem::MalformedCredential)
 }
 
-/// Keeps `Debug` from showing the values of a header.
-fn mark_sensitive(headers: &mut HeaderMap, name: &HeaderName) {
-    let Some(value) = headers.get_mut(name) else {
-        return;
-    };
-    value.set_sensitive(true);
-    // Asking for an entry may make the map grow, so only repeated lines are asked for.
-    if headers.get_all(name).iter().nth(1).is_some()
-        && let Ok(Entry::Occupied(mut lines)) = headers.try_entry(name.clone())
-    {
-        for value in lines.iter_mut() {
-            value.set_sensitive(true);
+/// Whether a byte may be in a `b64token` before its padding.
+fn is_b64token_byte(byte: u8) -> bool {
+    byte.is_ascii_digit()
+        | (byte | 0x20).is_ascii_lowercase()
+        | matches!(byte, b'-'..=b'/')
+        | (byte == b'_')
+        | (byte == b'~')
+        | (byte == b'+')
+}
+
+/// The header lines that carry credentials.
+#[derive(Default)]
+struct Lines {
+    count: usize,
+    longest: usize,
+}
+
+impl Lines {
+    /// Counts the lines of a header and keeps `Debug` from showing their values.
+    fn hide(&mut self, headers: &mut HeaderMap, name: &HeaderName) {
+        let Some(value) = headers.get_mut(name) else {
+            return;
+        };
+        value.set_sensitive(true);
+        let mut repeated = false;
+        for (place, value) in headers.get_all(name).iter().enumerate() {
+            self.count += 1;
+            self.longest = self.longest.max(value.len());
+            repeated |= place > 0;
+        }
+        // Asking for an entry may make the map grow, so only repeated lines are asked for.
+        if repeated && let Ok(Entry::Occupied(mut lines)) = headers.try_entry(name.clone()) {
+            for value in lines.iter_mut() {
+                value.set_sensitive(true);
+            }
         }
     }
 }
@@ -177,5 +199,13 @@ mod tests {
             assert_eq!(bare(bad.as_bytes()), Err(Problem::MalformedCredential), "{bad:?}");
         }
         assert!(bare(b"a\xff").is_err());
+    }
+
+    #[test]
+    fn a_b64token_is_made_of_the_bytes_that_the_grammar_lists() {
+        for byte in 0..=u8::MAX {
+            let listed = byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+            assert_eq!(is_b64token_byte(byte), listed, "{byte:#x}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Bounds on what arrives.
 
+use http::Uri;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Uri};
 
 use super::problem::Problem;
 
@@ -18,25 +18,14 @@ pub const MAX_HEADER_LINES: usize = 100;
 pub const MAX_URI_LEN: usize = 16 * 1024;
 
 /// Refuses heads that are too large to look at.
-pub(super) fn check<'a>(
-    head: &Parts,
-    credential_headers: impl IntoIterator<Item = &'a HeaderName>,
-) -> Result<(), Problem> {
+pub(super) fn check(head: &Parts, longest_credential: usize) -> Result<(), Problem> {
     if uri_len(&head.uri) > MAX_URI_LEN {
         return Err(Problem::UriTooLong);
     }
-    if head.headers.len() > MAX_HEADER_LINES {
-        return Err(Problem::HeaderTooLarge);
-    }
-    let too_long = |name| longest(&head.headers, name) > MAX_CREDENTIAL_LEN;
-    if credential_headers.into_iter().any(too_long) {
+    if head.headers.len() > MAX_HEADER_LINES || longest_credential > MAX_CREDENTIAL_LEN {
         return Err(Problem::HeaderTooLarge);
     }
     Ok(())
-}
-
-fn longest(headers: &HeaderMap, name: &HeaderName) -> usize {
-    headers.get_all(name).iter().map(http::HeaderValue::len).max().unwrap_or_default()
 }
 
 fn uri_len(uri: &Uri) -> usize {

@@ -1,9 +1,9 @@
 //! Where a credential may be on a request.
 
-use http::HeaderName;
 use http::header::{
     AUTHORIZATION, CONTENT_LENGTH, COOKIE, HOST, PROXY_AUTHORIZATION, TRANSFER_ENCODING, USER_AGENT,
 };
+use http::{HeaderName, HeaderValue};
 
 /// Where a credential may be on a request. `Authorization: Bearer` always is one of the places.
 ///
@@ -140,10 +140,16 @@ impl Table {
         std::iter::once(&AUTHORIZATION).chain(&self.headers)
     }
 
-    /// The value of `Vary`.
-    pub(super) fn vary(&self) -> String {
+    /// The value of `Vary`; `None` if it does not fit a header.
+    pub(super) fn vary(&self) -> Option<HeaderValue> {
+        const AUTHORIZATION_ONLY: &str = "Authorization";
+        if self.headers.is_empty() {
+            // Copies of a static value share no count.
+            return Some(HeaderValue::from_static(AUTHORIZATION_ONLY));
+        }
         let own = self.headers.iter().map(HeaderName::as_str);
-        std::iter::once("Authorization").chain(own).collect::<Vec<_>>().join(", ")
+        let all = std::iter::once(AUTHORIZATION_ONLY).chain(own).collect::<Vec<_>>().join(", ");
+        HeaderValue::try_from(all).ok()
     }
 }
 
@@ -204,6 +210,6 @@ mod tests {
     #[test]
     fn vary_lists_every_credential_header() {
         let table = Sources::bearer().header("PRIVATE-TOKEN").header("x-t").compile().unwrap();
-        assert_eq!(table.vary(), "Authorization, private-token, x-t");
+        assert_eq!(table.vary().unwrap(), "Authorization, private-token, x-t");
     }
 }

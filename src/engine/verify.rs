@@ -28,25 +28,23 @@ impl Hallpass {
     pub async fn verify(&self, text: &str, context: &Context<'_>) -> Result<Verified, VerifyError> {
         let engine = &*self.0;
         let now = context.now.unwrap_or_else(|| engine.clock.now());
-        // Where everything is in memory, the verdict is given on the facts as they lie in the
-        // store, without an allocation or a suspension.
-        let denied = {
-            let mut verified = None;
-            let judged = engine.judge_resident(text, context, now, &mut verified);
-            if let Some(verified) = verified {
-                return Ok(verified);
-            }
-            judged.err()
-        };
-        let error = match denied {
-            Some(denial) => denial.into(),
-            None => match Box::pin(engine.fetch_and_judge(text, context, now)).await {
-                Ok(verified) => return Ok(verified),
-                Err(error) => error,
-            },
-        };
-        engine.report(&error, context, now);
-        Err(error)
+        if let Some(verdict) = engine.verdict_at_once(text, context, now) {
+            return verdict;
+        }
+        let fetched = Box::pin(engine.fetch_and_judge(text, context, now)).await;
+        fetched.inspect_err(|error| engine.report(error, context, now))
+    }
+
+    /// The verdict that [`verify`](Self::verify) gives, if all it takes is in memory.
+    #[cfg(feature = "tower")]
+    pub(crate) fn verify_at_once(
+        &self,
+        text: &str,
+        context: &Context<'_>,
+    ) -> Option<Result<Verified, VerifyError>> {
+        let engine = &*self.0;
+        let now = context.now.unwrap_or_else(|| engine.clock.now());
+        engine.verdict_at_once(text, context, now)
     }
 }
 
@@ -147,6 +145,26 @@ impl Engine {
             Ok(Presentation { text, context, now })
         } else {
             Err(Denial { reason: DenialReason::WrongKind, id: Some(*text.id()) })
+        }
+    }
+
+    /// The verdict, if all it takes is in memory: given on the facts as they lie in the store,
+    /// without an allocation or a suspension.
+    #[inline]
+    fn verdict_at_once(
+        &self,
+        text: &str,
+        context: &Context<'_>,
+        now: Timestamp,
+    ) -> Option<Result<Verified, VerifyError>> {
+        let mut verified = None;
+        match self.judge_resident(text, context, now, &mut verified) {
+            Ok(()) => verified.map(Ok),
+            Err(denial) => {
+                let error = denial.into();
+                self.report(&error, context, now);
+                Some(Err(error))
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use http::request::Parts;
 use http::{Extensions, Uri};
 use tower_layer::Layer;
 
@@ -55,6 +56,13 @@ impl GuardLayer {
     pub fn uri_copy_in(mut self, copy: fn(&mut Extensions) -> Option<&mut Uri>) -> Self {
         self.uri_copy = Some(copy);
         self
+    }
+}
+
+impl GuardLayer {
+    /// What the route of this request asks for.
+    pub(super) fn requirement<'a>(&'a self, head: &'a Parts) -> Option<&'a CompiledRequirement> {
+        self.requirement.as_ref().or_else(|| head.extensions.get())
     }
 }
 

@@ -9,9 +9,8 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::body::GuardBody;
-use super::future::GuardFuture;
+use super::future::{GuardFuture, let_in, refusal};
 use super::layer::GuardLayer;
-use crate::credential::CompiledRequirement;
 
 /// A guarded service: what [`GuardLayer`] makes.
 #[derive(Debug, Clone)]
@@ -36,35 +35,50 @@ where
 {
     type Response = Response<GuardBody<R>>;
     type Error = S::Error;
-    type Future = GuardFuture<R, S::Error>;
+    type Future = GuardFuture<S::Future, R, S::Error>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (mut head, body) = request.into_parts();
+        let layer = &self.layer;
+        if let Some(copy) = layer.uri_copy.and_then(|copy| copy(&mut head.extensions)) {
+            layer.boundary.redact(copy);
+        }
+        let peer = (layer.peer)(&head.extensions);
+        let found = layer.boundary.find(&mut head);
         // The one that was polled ready is the one to call; its clone may not be.
-        let next = self.inner.clone();
-        let mut inner = mem::replace(&mut self.inner, next);
-        let layer = self.layer.clone();
-        GuardFuture::new(async move {
-            let (mut head, body) = request.into_parts();
-            if let Some(copy) = layer.uri_copy.and_then(|copy| copy(&mut head.extensions)) {
-                layer.boundary.redact(copy);
+        match layer.boundary.admit_at_once(&found, &head, layer.requirement(&head), peer) {
+            Some(Ok(admitted)) => {
+                let (verified, duties) = admitted.into_parts();
+                head.extensions.insert(verified);
+                GuardFuture::admitted(self.inner.call(Request::from_parts(head, body)), duties)
             }
-            let peer = (layer.peer)(&head.extensions);
-            let requirement =
-                layer.requirement.or_else(|| head.extensions.get::<CompiledRequirement>().cloned());
-            match layer.boundary.admit(&mut head, requirement.as_ref(), peer).await {
-                Ok(admitted) => {
-                    let (verified, duties) = admitted.into_parts();
-                    head.extensions.insert(verified);
-                    let mut response = inner.call(Request::from_parts(head, body)).await?;
-                    duties.apply(response.headers_mut());
-                    Ok(response.map(GuardBody::inner))
-                }
-                Err(rejection) => Ok(rejection.into_response().map(GuardBody::refusal)),
+            Some(Err(rejection)) => {
+                // It is not called, so what it reserved when it became ready is given back.
+                self.inner = self.inner.clone();
+                GuardFuture::refused(rejection)
             }
-        })
+            None => {
+                let next = self.inner.clone();
+                let mut inner = mem::replace(&mut self.inner, next);
+                let layer = layer.clone();
+                GuardFuture::waiting(async move {
+                    let requirement = layer.requirement(&head);
+                    let admitted = layer.boundary.admit_found(&found, &head, requirement, peer);
+                    match admitted.await {
+                        Ok(admitted) => {
+                            let (verified, duties) = admitted.into_parts();
+                            head.extensions.insert(verified);
+                            let response = inner.call(Request::from_parts(head, body)).await?;
+                            Ok(let_in(response, &duties))
+                        }
+                        Err(rejection) => Ok(refusal(rejection)),
+                    }
+                })
+            }
+        }
     }
 }

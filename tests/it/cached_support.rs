@@ -297,6 +297,8 @@ impl Coherent {
         // Where others change the record meanwhile, what is resident may be older or newer.
         if let Some(record) = found.filter(|record| record.token.version == facts.version) {
             let mut expected = Facts::of(record, &ScopeCatalog::default());
+            // Which catalog is attached is the conformance suite's own matter.
+            expected.scopes = facts.scopes;
             // A use does not count the version up.
             expected.last_used_at = facts.last_used_at.max(expected.last_used_at);
             assert_eq!(format!("{facts:?}"), format!("{expected:?}"));

@@ -28,6 +28,7 @@
 //! [`RedisOptions::with_replicas`] asks for it, when replicas have it. Servers that do not promise
 //! the former are refused; see [`RedisOptions::danger_allow_lossy`].
 
+mod answer;
 mod changes;
 mod durability;
 mod error;

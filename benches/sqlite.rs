@@ -1,0 +1,218 @@
+//! The SQLite store beside rusqlite alone, on the same file with the same settings.
+
+#![expect(clippy::expect_used, reason = "a bench that cannot be set up must stop")]
+
+#[expect(dead_code, reason = "each bench uses its part")]
+mod support;
+
+use std::cell::{Cell, LazyCell};
+use std::hint::black_box;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use hallpass::store::{Admission, Filter, Reach};
+use hallpass::{Hallpass, Issue, ListRequest, Owner, SqliteStore, Tenant, TokenStore};
+use rusqlite::{Connection, Statement, ToSql, params};
+use tempfile::TempDir;
+
+use support::{Text, Walk, answer, at_now, catalog, now, ready, rows};
+
+criterion_group!(benches, find, list, insert);
+criterion_main!(benches);
+
+/// What a verification needs of a row.
+const NEEDED: &str = "id, kind, tenant, owner, scopes, resources, networks, audience, created_at, \
+     not_before, expires_at, last_used_at, grace_until, suspended_at, revoked_at, revoked_reason, \
+     parent, client, version, digest, superseded";
+
+/// Everything that is known of a token.
+const ALL: &str = "id, kind, tenant, owner, name, description, scopes, resources, networks, \
+     audience, created_at, created_by, not_before, expires_at, last_used_at, last_used_ip, \
+     last_used_agent, rotated_at, superseded_at, grace_until, first_used_at, suspended_at, \
+     revoked_at, revoked_by, revoked_reason, parent, client, metadata, notices, version, digest, \
+     superseded, idempotency_key, idempotency_request";
+
+/// Writes a row by hand.
+const INSERT: &str = "INSERT INTO tokens (id, kind, tenant, owner, name, name_key, scopes, \
+     resources, networks, audience, created_at, created_by, expires_at, last_used_at, metadata, \
+     notices, version, digest) VALUES (?1, 'pat', 'default', ?2, ?3, ?3, 'repo:read issue:read', '[]', \
+     '\"anywhere\"', '[]', ?4, 'system', ?5, ?4, '{}', 0, 1, ?6)";
+
+/// Tokens of the owner whose page is read.
+const PAGE: u64 = 25;
+
+/// A file of tokens, with a store and a bare connection on it.
+struct File {
+    store: SqliteStore,
+    bare: Connection,
+    rows: u64,
+    _directory: TempDir,
+}
+
+impl File {
+    fn of(rows: u64) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("tokens.sqlite");
+        let store = SqliteStore::open(&path).expect("a store");
+        let bare = Connection::open(&path).expect("a connection");
+        // Not what is measured; filling only.
+        bare.pragma_update(None, "cache_size", -1_000_000).expect("a setting");
+        let key = support::key();
+        bare.execute_batch("BEGIN IMMEDIATE").expect("begun");
+        {
+            let mut insert = bare.prepare(INSERT).expect("a statement");
+            (0..rows).for_each(|number| insert_by_hand(&mut insert, &key, number));
+        }
+        bare.execute_batch("COMMIT").expect("committed");
+        drop(bare);
+        // As the store's own connections are.
+        let bare = Connection::open(&path).expect("a connection");
+        bare.pragma_update(None, "synchronous", "FULL").expect("a setting");
+        bare.pragma_update(None, "cache_size", -8_192).expect("a setting");
+        let file = Self { store, bare, rows, _directory: directory };
+        let found = ready(file.store.find(&support::id(0))).expect("a row");
+        assert_eq!(found, Some(support::record(&key, 0)), "rows are not as the store writes them");
+        file
+    }
+
+    fn hallpass(&self) -> Hallpass {
+        let builder = Hallpass::builder(self.store.clone()).brand("acme").catalog(catalog());
+        builder.build().expect("an engine")
+    }
+
+    /// A prepared statement for some columns of one row.
+    fn by_id(&self, columns: &str) -> Statement<'_> {
+        let sql = format!("SELECT {columns} FROM tokens WHERE id = ?1");
+        self.bare.prepare(&sql).expect("a statement")
+    }
+}
+
+fn insert_by_hand(insert: &mut Statement<'_>, key: &[u8; 32], number: u64) {
+    let mut text = Text::new();
+    let digest = support::digest(key, text.of(number).as_bytes());
+    let written = insert.execute(params![
+        support::id(number).as_str(),
+        support::owner(number).as_str(),
+        format!("ci build {number}"),
+        now().as_micros(),
+        support::end(number).as_micros(),
+        format!("v1$0${}", URL_SAFE_NO_PAD.encode(digest)),
+    ]);
+    assert_eq!(written.expect("a row"), 1);
+}
+
+/// Reads every column of every row; returns how many rows there were.
+fn read(statement: &mut Statement<'_>, bound: &[&dyn ToSql]) -> usize {
+    let columns = statement.column_count();
+    let mut rows = statement.query(bound).expect("a query");
+    let mut count = 0;
+    while let Some(row) = rows.next().expect("a row") {
+        for column in 0..columns {
+            black_box(row.get_ref(column).expect("a value"));
+        }
+        count += 1;
+    }
+    count
+}
+
+/// Any row of many, as rows and as verified tokens.
+fn find(c: &mut Criterion) {
+    for count in [10_000, 1_000_000] {
+        let count = rows(count);
+        let file = LazyCell::new(|| File::of(count));
+        let mut group = c.benchmark_group(format!("sqlite find {count}"));
+        for (name, columns) in [("bare, needed columns", NEEDED), ("bare, all columns", ALL)] {
+            group.bench_function(name, |b| {
+                let (mut statement, mut walk) = (file.by_id(columns), Walk::over(file.rows));
+                b.iter(|| {
+                    let id = support::id(walk.after(1));
+                    assert_eq!(read(&mut statement, &[&id.as_str()]), 1);
+                });
+            });
+        }
+        group.bench_function("store", |b| {
+            let (file, mut walk) = (&*file, Walk::over(file.rows));
+            b.iter(|| {
+                let id = support::id(walk.after(1));
+                ready(file.store.find(&id)).expect("a row").expect("known")
+            });
+        });
+        group.bench_function("verify", |b| {
+            let (hallpass, mut walk) = (file.hallpass(), Walk::over(file.rows));
+            let (mut text, context) = (Text::new(), at_now());
+            let mut last = 0;
+            b.iter(|| {
+                let verified = ready(hallpass.verify(text.of(walk.after(last)), &context));
+                last = answer(verified.expect("good").expires_at());
+            });
+        });
+        group.finish();
+    }
+}
+
+/// The first page of an owner who has 25 tokens, among few and many others.
+fn list(c: &mut Criterion) {
+    let sql = format!(
+        "SELECT {ALL} FROM tokens WHERE tenant = 'default' AND owner = ?1 \
+         ORDER BY created_at DESC, id DESC LIMIT 26"
+    );
+    for count in [10_000, 1_000_000] {
+        let count = rows(count);
+        let file = LazyCell::new(|| {
+            let file = File::of(count);
+            let hallpass = file.hallpass();
+            for number in 0..PAGE {
+                let issue = Issue::new(format!("ci {number}")).owner("lister");
+                ready(hallpass.issue(issue.scopes(["repo:read"]))).expect("issued");
+            }
+            file
+        });
+        let mut group = c.benchmark_group(format!("sqlite list {count}"));
+        group.bench_function("bare", |b| {
+            let mut statement = file.bare.prepare(&sql).expect("a statement");
+            b.iter(|| assert_eq!(read(&mut statement, &[&"lister"]), 25));
+        });
+        group.bench_function("hallpass", |b| {
+            let hallpass = file.hallpass();
+            let owner = Owner::parse("lister").expect("an owner");
+            let request = ListRequest::new(Filter::new(Reach::Owner(Tenant::DEFAULT, owner)));
+            b.iter(|| ready(hallpass.list(black_box(&request))).expect("a page"));
+        });
+        group.finish();
+    }
+}
+
+/// One row in one transaction on disk.
+fn insert(c: &mut Criterion) {
+    let key = support::key();
+    let file = LazyCell::new(|| File::of(rows(10_000)));
+    let next = Cell::new(10_000_000_u64);
+    let fresh = || {
+        next.set(next.get() + 1);
+        next.get()
+    };
+    let mut group = c.benchmark_group("sqlite insert");
+    group.bench_function("bare", |b| {
+        let mut begin = file.bare.prepare("BEGIN IMMEDIATE").expect("a statement");
+        let mut insert = file.bare.prepare(INSERT).expect("a statement");
+        let mut commit = file.bare.prepare("COMMIT").expect("a statement");
+        b.iter_batched(
+            fresh,
+            |number| {
+                begin.execute([]).expect("begun");
+                insert_by_hand(&mut insert, &key, number);
+                commit.execute([]).expect("committed");
+            },
+            BatchSize::SmallInput,
+        );
+    });
+    group.bench_function("store", |b| {
+        let admission = Admission { now: now(), quota: None, unique_name: false };
+        b.iter_batched(
+            || support::record(&key, fresh()),
+            |record| ready(file.store.insert(&record, &admission)).expect("inserted"),
+            BatchSize::SmallInput,
+        );
+    });
+}
