@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use argon2::Argon2;
-use hallpass::{MemoryStore, SqliteStore, TokenStore};
+use hallpass::{MemoryStore, SqliteStore, StoreError, TokenStore};
 use tokio::net::TcpListener;
 
 use self::accounts::PEOPLE;
@@ -87,7 +87,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error + Send + S
         passwords: passwords.clone(),
         argon2: Argon2::default(),
     };
-    let app = App::new(store(&options.database)?, &settings)?;
+    let app = App::new(store(&options.database).await?, &settings)?;
     let router = app.router()?;
 
     let address = listener.local_addr()?;
@@ -106,17 +106,29 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error + Send + S
     Ok(served?)
 }
 
-fn store(database: &Database) -> Result<Arc<dyn TokenStore>, Box<dyn Error + Send + Sync>> {
-    match database {
+async fn store(database: &Database) -> Result<Arc<dyn TokenStore>, Box<dyn Error + Send + Sync>> {
+    let opened: Result<Arc<dyn TokenStore>, StoreError> = match database {
         Database::Memory => Ok(Arc::new(MemoryStore::new())),
-        Database::Sqlite(path) => match SqliteStore::open(path) {
-            Ok(store) => Ok(Arc::new(store)),
-            Err(error) => {
-                let cause = error.source().map_or(String::new(), |cause| format!(": {cause}"));
-                Err(format!("cannot open the database {}: {error}{cause}", path.display()).into())
-            }
-        },
-    }
+        Database::Sqlite(path) => SqliteStore::open(path).map(|store| Arc::new(store) as _),
+        #[cfg(feature = "postgres")]
+        Database::Postgres(url) => {
+            hallpass::PostgresStore::connect(url).await.map(|store| Arc::new(store) as _)
+        }
+        #[cfg(feature = "redis")]
+        Database::Redis(url) => {
+            hallpass::RedisStore::connect(url.as_str()).await.map(|store| Arc::new(store) as _)
+        }
+        #[cfg(not(feature = "postgres"))]
+        Database::Postgres(_) => {
+            return Err("built without PostgreSQL: add `--features demo,postgres`".into());
+        }
+        #[cfg(not(feature = "redis"))]
+        Database::Redis(_) => return Err("built without Redis: add `--features demo,redis`".into()),
+    };
+    opened.map_err(|error| {
+        let cause = error.source().map_or(String::new(), |cause| format!(": {cause}"));
+        format!("cannot open the database {}: {error}{cause}", database.place()).into()
+    })
 }
 
 /// Twenty random letters and digits for each account.
@@ -142,9 +154,7 @@ fn introduce(
 ) -> io::Result<()> {
     let place = match &options.database {
         Database::Memory => "memory; they are gone when the demo ends".to_owned(),
-        Database::Sqlite(path) => {
-            format!("{}; they are there when it starts again", path.display())
-        }
+        kept => format!("{}; they are there when it starts again", kept.place()),
     };
     writeln!(out, "Tokens are kept in {place}.")?;
     let fate = if options.let_sessions_finish { "finish" } else { "die" };

@@ -12,7 +12,8 @@ Usage: demo [OPTIONS]
 
 Options:
   --listen ADDR         where to listen [default: 127.0.0.1:3000]
-  --database URL        sqlite:PATH, or memory: to forget everything at the end
+  --database URL        sqlite:PATH, memory: to forget everything at the end, or, if built with
+                        these features, postgres://... or redis://...
                         [default: sqlite:demo.sqlite, in the working directory]
   --sessions POLICY     what becomes of sessions that a token negotiated when the token is
                         deleted: they die, or they finish [default: die]
@@ -40,6 +41,20 @@ pub(crate) struct Options {
 pub(crate) enum Database {
     Sqlite(PathBuf),
     Memory,
+    Postgres(String),
+    Redis(String),
+}
+
+impl Database {
+    /// What people are told of it; a URL may hold a password.
+    pub(crate) fn place(&self) -> String {
+        match self {
+            Self::Sqlite(path) => path.display().to_string(),
+            Self::Memory => "memory".to_owned(),
+            Self::Postgres(_) => "PostgreSQL".to_owned(),
+            Self::Redis(_) => "Redis".to_owned(),
+        }
+    }
 }
 
 impl Options {
@@ -99,7 +114,13 @@ fn database(url: &str) -> Result<Database, String> {
         Some(("sqlite", path)) if !path.is_empty() && !path.starts_with(':') => {
             Ok(Database::Sqlite(path.into()))
         }
-        _ => Err(format!("--database {url}: write sqlite:PATH or memory:")),
+        Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => {
+            Ok(Database::Postgres(url.to_owned()))
+        }
+        Some(("redis", rest)) if rest.starts_with("//") => Ok(Database::Redis(url.to_owned())),
+        _ => Err(format!(
+            "--database {url}: write sqlite:PATH, memory:, postgres://... or redis://..."
+        )),
     }
 }
 
@@ -144,6 +165,8 @@ mod tests {
         let options = options.unwrap();
         assert_eq!((options.listen.as_str(), &options.database), ("[::1]:1", &Database::Memory));
         assert!(options.let_sessions_finish);
+        let redis = parse("--database redis://127.0.0.1").unwrap().unwrap().database;
+        assert_eq!(redis, Database::Redis("redis://127.0.0.1".to_owned()));
         let life = parse("--data-tokens 90").unwrap().unwrap().data_lifetime;
         assert_eq!(life, Some(TimeDelta::days(90)));
     }
@@ -153,7 +176,8 @@ mod tests {
         for (line, word) in [
             ("--port 1", "--port"),
             ("--listen", "--listen"),
-            ("--database postgres://x", "sqlite:PATH"),
+            ("--database mysql://x", "sqlite:PATH"),
+            ("--database postgres:x", "sqlite:PATH"),
             ("--database sqlite:", "sqlite:PATH"),
             ("--sessions maybe", "finish"),
             ("--data-tokens 0", "366"),
