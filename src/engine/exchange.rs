@@ -2,14 +2,15 @@
 
 use chrono::TimeDelta;
 
-use super::denial::{Outage, VerifyError};
+use super::denial::{DenialReason, Outage, VerifyError};
 use super::event::{Event, Subject};
 use super::issue::{Draft, IssueError, Issued};
 use super::settings::{ScopeWish, SettingsError, check_parties};
 use super::verified::{Context, Verified};
+use super::verify::denied;
 use super::{Engine, Hallpass};
 use crate::policy::ExpiryError;
-use crate::scope::{Resources, Scope};
+use crate::scope::{Resources, Scope, ScopeSet};
 use crate::store::StoreError;
 use crate::token::{EntropyError, Kind, KindSet, Token};
 
@@ -20,6 +21,8 @@ pub struct Exchange {
     audience: Vec<String>,
     resources: Option<Resources>,
     lifetime: Option<TimeDelta>,
+    client: Option<String>,
+    at_most: Option<ScopeSet>,
 }
 
 impl Exchange {
@@ -57,6 +60,22 @@ impl Exchange {
     #[must_use]
     pub fn lifetime(mut self, lifetime: TimeDelta) -> Self {
         self.lifetime = Some(lifetime);
+        self
+    }
+
+    /// For a registered client that asks for it, which must be the one that the presented token
+    /// was issued to, if it was issued to any. The app has made sure that it is this client.
+    #[must_use]
+    pub fn for_client(mut self, client: impl Into<String>) -> Self {
+        self.client = Some(client.into());
+        self
+    }
+
+    /// Nothing outside these scopes: asked for they are refused, unasked they are left out.
+    #[must_use]
+    pub fn at_most(mut self, scopes: ScopeSet) -> Self {
+        let scopes = self.at_most.map_or(scopes, |before| before.and(&scopes));
+        self.at_most = Some(scopes);
         self
     }
 }
@@ -150,6 +169,18 @@ impl Hallpass {
         let kinds = context.kinds.and(EXCHANGEABLE);
         let verified = self.verify(text, &Context { now: Some(now), kinds, ..*context }).await?;
         let allowed = engine.catalog.grantable(Kind::Access).and(verified.scopes());
+        let allowed = exchange.at_most.map_or(allowed, |most| allowed.and(&most));
+        if exchange.client.is_some()
+            && verified.client().is_some_and(|own| Some(own) != exchange.client.as_deref())
+        {
+            engine.events.denied(
+                now,
+                (Some(*verified.id()), DenialReason::WrongClient),
+                context.ip,
+            );
+            return Err(denied(Some(verified.id()), DenialReason::WrongClient).into());
+        }
+        check_parties(exchange.client.as_deref())?;
         let scopes = match exchange.scopes {
             Some(scopes) => {
                 let wish = ScopeWish { scopes, presets: Vec::new() };
@@ -189,7 +220,7 @@ impl Hallpass {
         token.resources = resources;
         token.networks = parent.networks;
         token.audience = audience;
-        token.client = parent.client;
+        token.client = exchange.client.or(parent.client);
         token.created_by = verified.actor();
         token.expires_at = Some(expires_at);
         token.parent = Some(parent.id);

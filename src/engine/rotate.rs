@@ -244,6 +244,9 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Issued, RotateError> {
         let token = &record.token;
+        if token.is_derived() {
+            return Err(RotateError::Kind(token.kind));
+        }
         let end = match rotate.expiry {
             None => token.expires_at,
             Some(expiry) => self.policy.expiry(Some(expiry), now)?,

@@ -9,7 +9,8 @@ use crate::owner::OwnerFacts;
 use crate::scope::ScopeSet;
 use crate::store::{Change, Facts, Filter, Reach};
 use crate::token::{
-    Actor, DigestCheck, Lifecycle, Revocation, RevocationReason, Status, TokenId, TokenText,
+    Actor, DigestCheck, Kind, KindSet, Lifecycle, Revocation, RevocationReason, Status, TokenId,
+    TokenText,
 };
 
 impl Hallpass {
@@ -57,6 +58,19 @@ struct Presentation<'a> {
     text: TokenText<'a>,
     context: &'a Context<'a>,
     now: Timestamp,
+    purpose: Purpose,
+}
+
+/// What a verdict is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Letting the token be used: everything is checked, and the use is noted.
+    Use,
+    /// Refreshing: as using, whatever the audience, and nothing is noted.
+    Refresh,
+    /// Telling somebody else: neither the audience nor the network is the asker's, and nothing
+    /// is noted, reported or changed.
+    Look,
 }
 
 /// Which secret of a token was presented.
@@ -109,11 +123,12 @@ impl Engine {
         text: &'a str,
         context: &'a Context<'a>,
         now: Timestamp,
+        purpose: Purpose,
     ) -> Result<Presentation<'a>, VerifyError> {
         let text = TokenText::parse(text, &self.brands)
             .map_err(|_| denied(None, DenialReason::Malformed))?;
         if context.kinds.contains(text.kind()) {
-            Ok(Presentation { text, context, now })
+            Ok(Presentation { text, context, now, purpose })
         } else {
             Err(denied(Some(text.id()), DenialReason::WrongKind))
         }
@@ -130,13 +145,17 @@ impl Engine {
         now: Timestamp,
         verified: &mut Option<Verified>,
     ) -> Result<(), VerifyError> {
-        let presentation = self.read(text, context, now)?;
+        let presentation = self.read(text, context, now, Purpose::Use)?;
         let mut against = None;
         self.store.resident(presentation.text.id(), &mut |facts| {
             if !self.catalog.owns(&facts.scopes) {
                 return;
             }
-            match self.judge(&presentation, facts, &Fetched::default()) {
+            let judged = self.check_secret(&presentation.text, facts).map_err(Hold::from);
+            let case = (context, now, Purpose::Use);
+            let judged = judged
+                .and_then(|presented| self.judge(presented, facts, case, &Fetched::default()));
+            match judged {
                 Ok(rest) => *verified = Some(Verified::new(facts, rest)),
                 Err(Hold::Against(error)) => against = Some(error),
                 Err(_) => {}
@@ -152,34 +171,107 @@ impl Engine {
         context: &Context<'_>,
         now: Timestamp,
     ) -> Result<Verified, VerifyError> {
-        let presentation = self.read(text, context, now)?;
-        let text = &presentation.text;
+        let presentation = self.read(text, context, now, Purpose::Use)?;
+        let (facts, rest) = self.fetch_and_settle(&presentation).await?;
+        Ok(Verified::new(&facts, rest))
+    }
+
+    /// What a text is worth, for nobody's use.
+    pub(super) async fn look(
+        &self,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<(Facts, Verified), VerifyError> {
+        let context = Context { kinds: KindSet::ALL, ..Context::default() };
+        let judged = async {
+            let presentation = self.read(text, &context, now, Purpose::Look)?;
+            self.fetch_and_settle(&presentation).await
+        };
+        match Box::pin(judged).await {
+            Ok((facts, rest)) => {
+                let verified = Verified::new(&facts, rest);
+                Ok((facts, verified))
+            }
+            Err(error) => {
+                if matches!(error, VerifyError::Unavailable(_)) {
+                    self.report(&error, &context, now);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// What a token is worth whose secret was checked already, or is vouched for otherwise.
+    pub(super) async fn standing(
+        &self,
+        facts: &Facts,
+        context: &Context<'_>,
+        now: Timestamp,
+        purpose: Purpose,
+    ) -> Result<Verified, VerifyError> {
+        let mut fetched = Fetched { upkept: true, ..Fetched::default() };
+        match self.settle(Presented::Current, facts, (context, now, purpose), &mut fetched).await {
+            Ok(rest) => Ok(Verified::new(facts, rest)),
+            Err(Hold::Against(error)) => Err(error),
+            // Nothing else holds up a current secret that wants no upkeep.
+            Err(_) => Err(denied(Some(&facts.id), DenialReason::Superseded)),
+        }
+    }
+
+    async fn fetch_and_settle(
+        &self,
+        presentation: &Presentation<'_>,
+    ) -> Result<(Facts, Rest), VerifyError> {
+        let Presentation { text, context, now, purpose } = *presentation;
         let id = text.id();
         let Some(facts) = self.facts(id).await.map_err(Outage::from)? else {
-            self.peppers.check_nothing(text);
+            self.peppers.check_nothing(&text);
             return Err(denied(Some(id), DenialReason::Unknown));
         };
+        let presented = self.check_secret(&text, &facts)?;
         let mut fetched = Fetched::default();
         loop {
-            match self.judge(&presentation, &facts, &fetched) {
-                Ok(rest) => return Ok(Verified::new(&facts, rest)),
+            let case = (context, now, purpose);
+            match self.settle(presented, &facts, case, &mut fetched).await {
+                Ok(rest) => return Ok((facts, rest)),
                 Err(Hold::Against(error)) => return Err(error),
-                Err(Hold::Reused) => return Err(self.reused(&facts, context, now).await),
+                Err(Hold::Upkeep) => {
+                    self.keep_up(&text, &facts, now).await;
+                    fetched.upkept = true;
+                }
+                Err(_) if purpose == Purpose::Use => {
+                    return Err(self.reused(&facts, context, now).await);
+                }
+                Err(_) => return Err(denied(Some(id), DenialReason::Superseded)),
+            }
+        }
+    }
+
+    /// Judges, and fetches what that takes, until nothing is missing.
+    async fn settle(
+        &self,
+        presented: Presented,
+        facts: &Facts,
+        case: (&Context<'_>, Timestamp, Purpose),
+        fetched: &mut Fetched,
+    ) -> Result<Rest, Hold> {
+        let id = &facts.id;
+        let outage = |outage: Outage| Hold::from(VerifyError::from(outage));
+        loop {
+            match self.judge(presented, facts, case, fetched) {
                 Err(Hold::Owner) => {
                     let owner = self.owner(&facts.tenant, &facts.owner).await;
-                    let owner = owner.map_err(Outage::from)?;
+                    let owner = owner.map_err(Outage::from).map_err(outage)?;
                     let unknown = || denied(Some(id), DenialReason::OwnerUnknown);
                     fetched.owner = Some(owner.ok_or_else(unknown)?);
                 }
                 Err(Hold::Ancestor(ancestor)) => {
-                    let ancestor = self.facts(&ancestor).await.map_err(Outage::from)?;
+                    let ancestor = self.facts(&ancestor).await;
+                    let ancestor = ancestor.map_err(Outage::from).map_err(outage)?;
                     let ended = || denied(Some(id), DenialReason::ParentEnded);
                     fetched.ancestors.push(ancestor.ok_or_else(ended)?);
                 }
-                Err(Hold::Upkeep) => {
-                    self.keep_up(text, &facts, now).await;
-                    fetched.upkept = true;
-                }
+                judged => return judged,
             }
         }
     }
@@ -188,17 +280,16 @@ impl Engine {
     /// what was fetched.
     fn judge(
         &self,
-        presentation: &Presentation<'_>,
+        presented: Presented,
         facts: &Facts,
+        (context, now, purpose): (&Context<'_>, Timestamp, Purpose),
         fetched: &Fetched,
     ) -> Result<Rest, Hold> {
-        let Presentation { text, context, now } = presentation;
-        let id = text.id();
-        let presented = self.check_secret(text, facts)?;
-        let expires_at = match self.check_status(facts, presented, *now) {
+        let id = &facts.id;
+        let expires_at = match self.check_status(facts, presented, now) {
             // A token that rests can be taken back, so its replaced secret is watched as ever.
             Ok(_) | Err(DenialReason::Suspended | DenialReason::NotYetValid)
-                if presented == Presented::Older && facts.grace_is_over(*now) =>
+                if presented == Presented::Older && facts.grace_is_over(now) =>
             {
                 return Err(Hold::Reused);
             }
@@ -215,11 +306,14 @@ impl Engine {
         let scopes = self.check_owner(facts, &owner.ok_or(Hold::Owner)?)?;
         if let Some(rare) = &facts.rare {
             if let Some(parent) = &rare.parent {
-                self.check_ancestors(id, parent, &fetched.ancestors, *now)?;
+                self.check_ancestors(facts, parent, &fetched.ancestors, now)?;
             }
-            if !rare.networks.admit(context.ip) {
+            if purpose != Purpose::Look && !rare.networks.admit(context.ip) {
                 return Err(denied(Some(id), DenialReason::WrongNetwork).into());
             }
+        }
+        if purpose != Purpose::Use {
+            return Ok(Rest { scopes, expires_at });
         }
         let audience = facts.rare.as_ref().map(|rare| rare.audience.as_slice()).unwrap_or_default();
         let addressed = match context.audience {
@@ -232,7 +326,7 @@ impl Engine {
         if presented == Presented::Current && !fetched.upkept && self.wants_upkeep(facts) {
             return Err(Hold::Upkeep);
         }
-        self.uses.note(facts, context, *now);
+        self.uses.note(facts, context, now);
         Ok(Rest { scopes, expires_at })
     }
 
@@ -317,12 +411,14 @@ impl Engine {
     /// Refuses a token whose ancestor ended, unless policy lets it finish.
     fn check_ancestors(
         &self,
-        child: &TokenId,
+        child: &Facts,
         parent: &TokenId,
         fetched: &[Facts],
         now: Timestamp,
     ) -> Result<(), Hold> {
-        let ended = || denied(Some(child), DenialReason::ParentEnded);
+        let ended = || denied(Some(&child.id), DenialReason::ParentEnded);
+        // A session may finish; what starts new ones may not.
+        let may_finish = child.kind != Kind::Refresh;
         let mut next = Some(*parent);
         // Chains are short by construction; a longer one is a forged record.
         for _ in 0..MAX_ANCESTORS {
@@ -332,7 +428,7 @@ impl Engine {
             let mut ancestor = None;
             let mut look = |facts: &Facts| {
                 let parent = facts.rare.as_ref().and_then(|rare| rare.parent);
-                ancestor = Some((self.lets_live(facts, now), parent));
+                ancestor = Some((self.lets_live(facts, may_finish, now), parent));
             };
             match fetched.iter().find(|facts| facts.id == id) {
                 Some(facts) => look(facts),
@@ -348,8 +444,9 @@ impl Engine {
     }
 
     /// Whether what was made from a token is good as far as this token goes.
-    fn lets_live(&self, facts: &Facts, now: Timestamp) -> bool {
-        let spared = facts.revoked_for.is_some_and(|why| self.policy.spares_children(why));
+    fn lets_live(&self, facts: &Facts, may_finish: bool, now: Timestamp) -> bool {
+        let spared =
+            may_finish && facts.revoked_for.is_some_and(|why| self.policy.spares_children(why));
         let revoked_at = if spared { None } else { facts.lifecycle.revoked_at };
         let expires_at = self.policy.end_at_use(&facts.lifecycle);
         let lifecycle = Lifecycle { revoked_at, expires_at, ..facts.lifecycle };
@@ -408,7 +505,7 @@ impl Engine {
 
     /// Tells the event sink why a text was not accepted.
     #[cold]
-    fn report(&self, error: &VerifyError, context: &Context<'_>, now: Timestamp) {
+    pub(super) fn report(&self, error: &VerifyError, context: &Context<'_>, now: Timestamp) {
         match error {
             VerifyError::Denied(denial) => {
                 if let Denial { reason: DenialReason::UnusableDigest, id: Some(id) } = denial {

@@ -29,6 +29,7 @@ mod http_tower;
 mod issue;
 mod list;
 mod maintain;
+mod refresh;
 mod revoke;
 mod rotate;
 mod secrecy;
