@@ -12,7 +12,7 @@ use super::{Engine, Hallpass};
 use crate::policy::ExpiryError;
 use crate::scope::{Resources, Scope, ScopeSet};
 use crate::store::StoreError;
-use crate::token::{EntropyError, Kind, KindSet, Token};
+use crate::token::{EntropyError, Kind, KindSet, Tenant, Token};
 
 /// What to exchange a token for.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +22,7 @@ pub struct Exchange {
     resources: Option<Resources>,
     lifetime: Option<TimeDelta>,
     client: Option<String>,
+    tenant: Option<Tenant>,
     at_most: Option<ScopeSet>,
 }
 
@@ -68,6 +69,13 @@ impl Exchange {
     #[must_use]
     pub fn for_client(mut self, client: impl Into<String>) -> Self {
         self.client = Some(client.into());
+        self
+    }
+
+    /// Only if the presented token is of this tenant.
+    #[must_use]
+    pub fn in_tenant(mut self, tenant: Tenant) -> Self {
+        self.tenant = Some(tenant);
         self
     }
 
@@ -170,15 +178,18 @@ impl Hallpass {
         let verified = self.verify(text, &Context { now: Some(now), kinds, ..*context }).await?;
         let allowed = engine.catalog.grantable(Kind::Access).and(verified.scopes());
         let allowed = exchange.at_most.map_or(allowed, |most| allowed.and(&most));
+        let refused = |reason| {
+            engine.events.denied(now, (Some(*verified.id()), reason), context.ip);
+            ExchangeError::from(denied(Some(verified.id()), reason))
+        };
+        if exchange.tenant.as_ref().is_some_and(|tenant| tenant != verified.tenant()) {
+            // What belongs to another tenant does not exist.
+            return Err(refused(DenialReason::Unknown));
+        }
         if exchange.client.is_some()
             && verified.client().is_some_and(|own| Some(own) != exchange.client.as_deref())
         {
-            engine.events.denied(
-                now,
-                (Some(*verified.id()), DenialReason::WrongClient),
-                context.ip,
-            );
-            return Err(denied(Some(verified.id()), DenialReason::WrongClient).into());
+            return Err(refused(DenialReason::WrongClient));
         }
         check_parties(exchange.client.as_deref())?;
         let scopes = match exchange.scopes {

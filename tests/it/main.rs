@@ -29,6 +29,16 @@ mod http_tower;
 mod issue;
 mod list;
 mod maintain;
+#[cfg(all(feature = "axum", feature = "oauth"))]
+mod oauth_axum;
+#[cfg(feature = "oauth")]
+mod oauth_clients;
+#[cfg(feature = "oauth")]
+mod oauth_exchange;
+#[cfg(feature = "oauth")]
+mod oauth_introspect;
+#[cfg(feature = "oauth")]
+mod oauth_support;
 mod refresh;
 mod revoke;
 mod rotate;
