@@ -34,7 +34,7 @@
 //! # Features
 //!
 //! None is on by default. `sqlite` adds [`SqliteStore`](store), `http` the framework-neutral
-//! boundary, `oauth` the OAuth endpoints, `tower` and `axum` the adapters, `tokio` a maintenance loop, `tracing` an event
+//! boundary, `oauth` the OAuth endpoints, `jwt` access tokens that other services verify, `tower` and `axum` the adapters, `tokio` a maintenance loop, `tracing` an event
 //! sink.
 
 #![warn(clippy::string_slice)]
@@ -47,6 +47,8 @@ mod clock;
 #[cfg(feature = "http")]
 pub mod credential;
 mod engine;
+#[cfg(feature = "jwt")]
+pub mod jwt;
 #[cfg(feature = "oauth")]
 pub mod oauth;
 mod owner;

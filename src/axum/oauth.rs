@@ -30,12 +30,14 @@ use crate::oauth::{MAX_FORM_LEN, OAuth};
 pub fn oauth<S: Clone + Send + Sync + 'static>(oauth: OAuth) -> Router<S> {
     let paths = oauth.paths().clone();
     // Every method comes here, so that a wrong one is answered as OAuth clients expect.
-    Router::new()
+    let router = Router::new()
         .route(&paths.token, any(token))
         .route(&paths.introspect, any(introspect))
         .route(&paths.revoke, any(revoke))
-        .route(&paths.metadata, any(metadata))
-        .with_state(oauth)
+        .route(&paths.metadata, any(metadata));
+    #[cfg(feature = "jwt")]
+    let router = router.route(&paths.jwks, any(jwks));
+    router.with_state(oauth)
 }
 
 async fn token(State(oauth): State<OAuth>, request: Request) -> Response {
@@ -65,6 +67,17 @@ async fn revoke(State(oauth): State<OAuth>, request: Request) -> Response {
 async fn metadata(State(oauth): State<OAuth>, request: Request) -> Response {
     let (head, _) = request.into_parts();
     answer(oauth.metadata(&head))
+}
+
+#[cfg(feature = "jwt")]
+async fn jwks(State(oauth): State<OAuth>, request: Request) -> Response {
+    let (head, _) = request.into_parts();
+    let nothing = || {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = http::StatusCode::NOT_FOUND;
+        response
+    };
+    oauth.jwks(&head).map_or_else(nothing, answer)
 }
 
 fn answer(response: http::Response<Bytes>) -> Response {

@@ -12,7 +12,7 @@ use super::{Engine, Hallpass};
 use crate::policy::ExpiryError;
 use crate::scope::{Resources, Scope, ScopeSet};
 use crate::store::StoreError;
-use crate::token::{EntropyError, Kind, KindSet, Tenant, Token};
+use crate::token::{EntropyError, Kind, KindSet, Networks, Tenant, Token};
 
 /// What to exchange a token for.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +24,7 @@ pub struct Exchange {
     client: Option<String>,
     tenant: Option<Tenant>,
     at_most: Option<ScopeSet>,
+    unless_networked: bool,
 }
 
 impl Exchange {
@@ -61,6 +62,20 @@ impl Exchange {
     #[must_use]
     pub fn lifetime(mut self, lifetime: TimeDelta) -> Self {
         self.lifetime = Some(lifetime);
+        self
+    }
+
+    /// This lifetime unless another one is asked for.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn or_lifetime(mut self, lifetime: TimeDelta) -> Self {
+        self.lifetime.get_or_insert(lifetime);
+        self
+    }
+
+    /// Refuses tokens that may be used from some networks only.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn unless_networked(mut self) -> Self {
+        self.unless_networked = true;
         self
     }
 
@@ -235,6 +250,9 @@ impl Hallpass {
         token.created_by = verified.actor();
         token.expires_at = Some(expires_at);
         token.parent = Some(parent.id);
+        if exchange.unless_networked && token.networks != Networks::Anywhere {
+            return Err(refused(DenialReason::WrongNetwork));
+        }
         let draft = Draft { token, idempotency: None, quota: engine.policy.exchange_quota };
         let issued = engine.store_new(draft, false, now).await?;
         let event = Event::Issued {

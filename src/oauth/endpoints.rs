@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+#[cfg(feature = "jwt")]
+use chrono::TimeDelta;
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, Uri};
 
@@ -12,6 +14,8 @@ use super::answer::{Refusal, document, refuse};
 use super::client::{ClientRegistry, Clients};
 use super::metadata;
 use crate::engine::Hallpass;
+#[cfg(feature = "jwt")]
+use crate::jwt::{JwtIssuer, KeyRing};
 use crate::scope::{ScopeSet, UnknownScope};
 
 /// The OAuth endpoints of an app. Cheap to clone.
@@ -28,6 +32,8 @@ pub(super) struct Inner {
     pub(super) targets: HashMap<String, ScopeSet>,
     pub(super) default_audience: Vec<String>,
     pub(super) refreshes: bool,
+    #[cfg(feature = "jwt")]
+    pub(super) jwt: Option<JwtIssuer>,
     basic: HeaderValue,
     paths: Paths,
     metadata: Bytes,
@@ -63,6 +69,8 @@ impl OAuth {
             targets: Vec::new(),
             default_audience: Vec::new(),
             refreshes: false,
+            #[cfg(feature = "jwt")]
+            jwt: None,
         }
     }
 
@@ -104,6 +112,16 @@ impl OAuth {
         self.finish(readable(head).map(|()| document("application/json", body)))
     }
 
+    /// `GET jwks.json`: the public keys of JWT access tokens (RFC 7517). `None` where there are
+    /// none, and then there is no such path.
+    #[cfg(feature = "jwt")]
+    #[must_use]
+    pub fn jwks(&self, head: &Parts) -> Option<Response<Bytes>> {
+        let keys = self.0.jwt.as_ref()?.keys();
+        let set = readable(head).map(|()| keys.jwks(self.0.hallpass.now()));
+        Some(self.finish(set.map(|set| document("application/jwk-set+json", set.into()))))
+    }
+
     /// The response to a body that was too long to be read to its end. Bodies longer than
     /// [`MAX_FORM_LEN`](super::MAX_FORM_LEN) need not be.
     #[must_use]
@@ -135,6 +153,8 @@ pub struct OAuthBuilder {
     targets: Vec<(String, Vec<String>)>,
     default_audience: Vec<String>,
     refreshes: bool,
+    #[cfg(feature = "jwt")]
+    jwt: Option<JwtIssuer>,
 }
 
 impl OAuthBuilder {
@@ -184,6 +204,23 @@ impl OAuthBuilder {
         self
     }
 
+    /// Lets clients ask for JWT access tokens, signed with these keys; such tokens can be
+    /// introspected and revoked too.
+    #[cfg(feature = "jwt")]
+    #[must_use]
+    pub fn jwt(mut self, keys: KeyRing) -> Self {
+        self.jwt = Some(JwtIssuer::new(self.issuer.clone(), keys));
+        self
+    }
+
+    /// How long a JWT lives, at most 60 minutes; 10 unless given.
+    #[cfg(feature = "jwt")]
+    #[must_use]
+    pub fn jwt_lifetime(mut self, lifetime: TimeDelta) -> Self {
+        self.jwt = self.jwt.map(|issuer| issuer.lifetime(lifetime));
+        self
+    }
+
     /// Checks everything.
     ///
     /// # Errors
@@ -228,6 +265,8 @@ impl OAuthBuilder {
             targets,
             default_audience: self.default_audience,
             refreshes: self.refreshes,
+            #[cfg(feature = "jwt")]
+            jwt: self.jwt,
             paths,
             metadata: Bytes::new(),
         };

@@ -76,6 +76,12 @@ impl Inner {
     }
 
     async fn found(&self, text: &str) -> Result<Option<Introspection>, Refusal> {
+        #[cfg(feature = "jwt")]
+        if let Some(issuer) = &self.jwt
+            && let Some(found) = issuer.introspect(&self.hallpass, text).await?
+        {
+            return Ok(Some(found));
+        }
         Ok(self.hallpass.introspect(text).await?)
     }
 

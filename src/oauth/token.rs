@@ -12,13 +12,14 @@ use super::client::Client;
 use super::endpoints::Inner;
 use super::form::Form;
 use super::request;
-use crate::engine::{Context, Exchange, ExchangeError, Issued, Refresh, RefreshError};
+use crate::engine::{Context, Exchange, ExchangeError, Granted, Refresh, RefreshError};
 use crate::policy::ExpiryError;
-use crate::token::{Kind, KindSet};
+use crate::token::{Kind, KindSet, Token};
 
 pub(super) const EXCHANGE_GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 pub(super) const REFRESH_GRANT: &str = "refresh_token";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
 /// Longest list of scopes, in bytes.
 const MAX_SCOPE_LEN: usize = 2 * 1024;
@@ -31,7 +32,7 @@ const UNSUPPORTED: [&str; 5] =
     ["actor_token", "actor_token_type", "requested_subject", "requested_issuer", "subject_issuer"];
 
 #[derive(Serialize)]
-struct Granted<'a> {
+struct Answer<'a> {
     access_token: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     issued_token_type: Option<&'static str>,
@@ -72,7 +73,8 @@ impl Inner {
         if form.required("subject_token_type")? != ACCESS_TOKEN {
             return Err(Refusal::invalid("The type of the subject token is not supported"));
         }
-        if form.get("requested_token_type").is_some_and(|asked| asked != ACCESS_TOKEN) {
+        let requested = form.get("requested_token_type").unwrap_or(ACCESS_TOKEN);
+        if requested != ACCESS_TOKEN && !(requested == JWT && self.has_keys()) {
             return Err(Refusal::invalid("The requested type of token is not supported"));
         }
         let exchange = self.asked(form, client)?;
@@ -81,8 +83,13 @@ impl Inner {
         if client.is_some_and(Client::is_confidential) {
             context.kinds = context.kinds.with(Kind::Application);
         }
+        #[cfg(feature = "jwt")]
+        if let Some(issuer) = self.jwt.as_ref().filter(|_| requested == JWT) {
+            let issued = issuer.exchange(&self.hallpass, subject, &context, exchange).await?;
+            return Ok(granted(&issued.token, issued.plain.expose(), Some(JWT), None));
+        }
         let issued = self.hallpass.exchange(subject, &context, exchange).await?;
-        Ok(self.granted(&issued, Some(ACCESS_TOKEN), None))
+        Ok(granted(&issued.token, issued.plain.expose(), Some(ACCESS_TOKEN), None))
     }
 
     /// What the request asks to exchange for.
@@ -131,33 +138,42 @@ impl Inner {
         if let Some(scope) = form.get("scope") {
             refresh = refresh.scopes(scopes(scope)?);
         }
-        let granted = self.hallpass.refresh(text, &context, refresh).await?;
-        Ok(self.granted(&granted.access, None, Some(granted.refresh.plain.expose())))
-    }
-
-    fn granted(
-        &self,
-        issued: &Issued,
-        issued_token_type: Option<&'static str>,
-        refresh_token: Option<&str>,
-    ) -> Response<Bytes> {
-        let token = &issued.token;
-        let life = token.expires_at.map_or(0, |end| end.since(token.created_at).num_seconds());
-        let granted = Granted {
-            access_token: issued.plain.expose(),
-            issued_token_type,
-            token_type: "Bearer",
-            expires_in: life,
-            scope: token.scopes.to_string(),
-            refresh_token,
-        };
-        answer(StatusCode::OK, &granted)
+        let Granted { access, refresh, .. } =
+            self.hallpass.refresh(text, &context, refresh).await?;
+        let refresh = Some(refresh.plain.expose());
+        Ok(granted(&access.token, access.plain.expose(), None, refresh))
     }
 
     /// Whether access tokens can be JWTs.
+    #[cfg(feature = "jwt")]
+    pub(super) fn has_keys(&self) -> bool {
+        self.jwt.is_some()
+    }
+
+    /// Whether access tokens can be JWTs.
+    #[cfg(not(feature = "jwt"))]
+    #[expect(clippy::unused_self, reason = "with the feature `jwt` it depends on the settings")]
     pub(super) fn has_keys(&self) -> bool {
         false
     }
+}
+
+fn granted(
+    token: &Token,
+    access_token: &str,
+    issued_token_type: Option<&'static str>,
+    refresh_token: Option<&str>,
+) -> Response<Bytes> {
+    let life = token.expires_at.map_or(0, |end| end.since(token.created_at).num_seconds());
+    let granted = Answer {
+        access_token,
+        issued_token_type,
+        token_type: "Bearer",
+        expires_in: life,
+        scope: token.scopes.to_string(),
+        refresh_token,
+    };
+    answer(StatusCode::OK, &granted)
 }
 
 /// Scopes with single spaces between them (RFC 6749 section 3.3).

@@ -27,6 +27,8 @@ mod http_tokens;
 #[cfg(feature = "tower")]
 mod http_tower;
 mod issue;
+#[cfg(feature = "jwt")]
+mod jwt;
 mod list;
 mod maintain;
 #[cfg(all(feature = "axum", feature = "oauth"))]
