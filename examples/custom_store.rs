@@ -185,6 +185,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
+#[cfg(all(test, feature = "conformance"))]
+mod conformance {
+    async fn shelf() -> super::Shelf {
+        super::Shelf::default()
+    }
+
+    // Every rule of the contract, as a test.
+    hallpass::conformance_tests!(shelf);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -69,7 +69,14 @@ pub use oauth::OAuth;
 pub use owner::{EveryOwner, OwnerDirectory, OwnerDirectoryError, OwnerFacts, OwnerKind, Rights};
 pub use policy::{Ceiling, Expiry, ExpiryError, Policy, PolicyError};
 pub use scope::*;
+#[cfg(feature = "conformance")]
+#[doc(inline)]
+pub use store::conformance;
 pub use store::{MemoryStore, StoreError, TokenStore};
+#[cfg(feature = "postgres")]
+pub use store::{PostgresOptions, PostgresStore};
+#[cfg(feature = "redis")]
+pub use store::{RedisOptions, RedisStore};
 #[cfg(feature = "sqlite")]
 pub use store::{SqliteOptions, SqliteStore};
 pub use token::*;

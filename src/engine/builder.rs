@@ -9,7 +9,7 @@ use super::event::{EventSink, Events, NoEvents};
 use super::usage::Uses;
 use super::{Engine, Hallpass};
 use crate::clock::{Clock, SystemClock};
-use crate::owner::{EveryOwner, OwnerDirectory};
+use crate::owner::OwnerDirectory;
 use crate::policy::{Policy, PolicyError};
 use crate::scope::ScopeCatalog;
 use crate::store::TokenStore;
@@ -23,7 +23,7 @@ pub struct HallpassBuilder {
     retired: Vec<String>,
     catalog: Option<ScopeCatalog>,
     policy: Policy,
-    owners: Box<dyn OwnerDirectory>,
+    owners: Option<Box<dyn OwnerDirectory>>,
     peppers: PepperRing,
     events: Box<dyn EventSink>,
     clock: Box<dyn Clock>,
@@ -39,7 +39,7 @@ impl HallpassBuilder {
             retired: Vec::new(),
             catalog: None,
             policy: Policy::default(),
-            owners: Box::new(EveryOwner),
+            owners: None,
             peppers: PepperRing::none(),
             events: Box::new(NoEvents),
             clock: Box::new(SystemClock),
@@ -76,10 +76,11 @@ impl HallpassBuilder {
         self
     }
 
-    /// Where owners are looked up; [`EveryOwner`] unless given.
+    /// Where owners are looked up. Unless given, every owner is taken for an active local account
+    /// with all rights, as by [`EveryOwner`](crate::EveryOwner).
     #[must_use]
     pub fn owners(mut self, owners: impl OwnerDirectory) -> Self {
-        self.owners = Box::new(owners);
+        self.owners = Some(Box::new(owners));
         self
     }
 

@@ -176,7 +176,7 @@ impl From<&crate::store::Facts> for Subject {
         Self {
             id: facts.id,
             kind: facts.kind,
-            tenant: facts.tenant.clone(),
+            tenant: facts.tenant().clone(),
             owner: facts.owner.clone(),
         }
     }

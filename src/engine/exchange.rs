@@ -1,5 +1,7 @@
 //! Exchanges a long-lived token for a short-lived one (after RFC 8693).
 
+use std::net::IpAddr;
+
 use chrono::TimeDelta;
 
 use super::denial::{DenialReason, Outage, VerifyError};
@@ -9,10 +11,11 @@ use super::settings::{ScopeWish, SettingsError, check_parties};
 use super::verified::{Context, Verified};
 use super::verify::denied;
 use super::{Engine, Hallpass};
+use crate::clock::Timestamp;
 use crate::policy::ExpiryError;
 use crate::scope::{Resources, Scope, ScopeSet};
 use crate::store::StoreError;
-use crate::token::{EntropyError, Kind, KindSet, Networks, Tenant, Token};
+use crate::token::{EntropyError, Kind, KindSet, Networks, Status, Tenant, Token};
 
 /// What to exchange a token for.
 #[derive(Debug, Clone, Default)]
@@ -191,36 +194,63 @@ impl Hallpass {
         let now = context.now.unwrap_or_else(|| engine.clock.now());
         let kinds = context.kinds.and(EXCHANGEABLE);
         let verified = self.verify(text, &Context { now: Some(now), kinds, ..*context }).await?;
-        let allowed = engine.catalog.grantable(Kind::Access).and(verified.scopes());
-        let allowed = exchange.at_most.map_or(allowed, |most| allowed.and(&most));
+        engine.exchange(&verified, exchange, (now, context.ip)).await
+    }
+
+    /// Exchanges a token that was just verified, where the text is not at hand any more: behind
+    /// the HTTP boundary. As [`exchange`](Self::exchange) otherwise.
+    ///
+    /// # Errors
+    /// [`ExchangeError`] tells what is not allowed or failed. A kind that cannot be exchanged is
+    /// denied.
+    pub async fn exchange_verified(
+        &self,
+        verified: &Verified,
+        exchange: Exchange,
+    ) -> Result<Issued, ExchangeError> {
+        if !EXCHANGEABLE.contains(verified.kind()) {
+            return Err(denied(Some(verified.id()), DenialReason::WrongKind).into());
+        }
+        self.0.exchange(verified, exchange, (self.now(), None)).await
+    }
+}
+
+impl Engine {
+    async fn exchange(
+        &self,
+        verified: &Verified,
+        exchange: Exchange,
+        (now, ip): (Timestamp, Option<IpAddr>),
+    ) -> Result<Issued, ExchangeError> {
         let refused = |reason| {
-            engine.events.denied(now, (Some(*verified.id()), reason), context.ip);
+            self.events.denied(now, (Some(*verified.id()), reason), ip);
             ExchangeError::from(denied(Some(verified.id()), reason))
         };
         if exchange.tenant.as_ref().is_some_and(|tenant| tenant != verified.tenant()) {
             // What belongs to another tenant does not exist.
             return Err(refused(DenialReason::Unknown));
         }
-        if exchange.client.is_some()
-            && verified.client().is_some_and(|own| Some(own) != exchange.client.as_deref())
-        {
+        let foreign = |client| verified.client().is_some_and(|own| own != client);
+        if exchange.client.as_deref().is_some_and(foreign) {
             return Err(refused(DenialReason::WrongClient));
         }
         check_parties(exchange.client.as_deref())?;
+        let allowed = self.catalog.grantable(Kind::Access).and(verified.scopes());
+        let allowed = exchange.at_most.map_or(allowed, |most| allowed.and(&most));
         let scopes = match exchange.scopes {
             Some(scopes) => {
                 let wish = ScopeWish { scopes, presets: Vec::new() };
-                let (list, set) = engine.resolve_wish(&wish, Kind::Access)?;
+                let (list, set) = self.resolve_wish(&wish, Kind::Access)?;
                 if let Some(scope) = allowed.first_missing(&set) {
                     return Err(ExchangeError::Wider { scope: scope.clone() });
                 }
                 list
             }
             None => {
-                let list = engine.catalog.list_of(&allowed).map_err(SettingsError::from)?;
+                let list = self.catalog.list_of(&allowed).map_err(SettingsError::from)?;
                 // Scopes that every token has come along unasked.
-                let set = engine.catalog.resolve(&list);
-                if let Some(scope) = engine.catalog.grantable(Kind::Access).first_missing(&set) {
+                let set = self.catalog.resolve(&list);
+                if let Some(scope) = self.catalog.grantable(Kind::Access).first_missing(&set) {
                     let scope = scope.clone();
                     return Err(SettingsError::NotForKind { scope, kind: Kind::Access }.into());
                 }
@@ -235,11 +265,15 @@ impl Hallpass {
         if !own.contains(&resources) {
             return Err(ExchangeError::WiderResources);
         }
-        let audience = engine.exchange_audience(&verified, exchange.audience)?;
+        let audience = self.exchange_audience(verified, exchange.audience)?;
         let expires_at =
-            engine.policy.exchange_expiry(exchange.lifetime, verified.expires_at(), now)?;
-        let parent = engine.store.find(verified.id()).await?;
+            self.policy.exchange_expiry(exchange.lifetime, verified.expires_at(), now)?;
+        let parent = self.store.find(verified.id()).await?;
         let parent = parent.ok_or(StoreError::unavailable("the token vanished"))?.token;
+        // It was good when it was verified, which may be a while ago.
+        if Status::at(&parent, now) != Status::Active {
+            return Err(denied(Some(&parent.id), DenialReason::ParentEnded).into());
+        }
 
         let mut token = Token::new(parent.id, Kind::Access, parent.owner, parent.name, scopes, now);
         token.tenant = parent.tenant;
@@ -253,19 +287,17 @@ impl Hallpass {
         if exchange.unless_networked && token.networks != Networks::Anywhere {
             return Err(refused(DenialReason::WrongNetwork));
         }
-        let draft = Draft { token, idempotency: None, quota: engine.policy.exchange_quota };
-        let issued = engine.store_new(draft, false, now).await?;
+        let draft = Draft { token, idempotency: None, quota: self.policy.exchange_quota };
+        let issued = self.store_new(draft, false, now).await?;
         let event = Event::Issued {
             token: Subject::from(&issued.token),
             by: verified.actor(),
             parent: Some(parent.id),
         };
-        engine.events.emit(now, &event);
+        self.events.emit(now, &event);
         Ok(issued)
     }
-}
 
-impl Engine {
     /// For whom an exchanged token is. A token for somebody never becomes one for somebody else,
     /// nor one for the app itself.
     fn exchange_audience(
@@ -285,5 +317,36 @@ impl Engine {
         asked.dedup();
         check_parties(asked.iter().map(String::as_str))?;
         Ok(asked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        Context, Exchange, ExchangeError, Hallpass, Issue, MemoryStore, RevocationReason,
+        ScopeCatalog,
+    };
+
+    #[tokio::test]
+    async fn a_verified_token_is_exchanged_only_while_it_is_live() {
+        let hallpass = Hallpass::builder(MemoryStore::new())
+            .brand("acme")
+            .catalog(ScopeCatalog::of(["repo:read"]).unwrap())
+            .build()
+            .unwrap();
+        let issue = Issue::new("ci").owner("u1").scopes(["repo:read"]);
+        let issued = hallpass.issue(issue).await.unwrap();
+        let here = Context::default();
+        let verified = hallpass.verify(issued.plain.expose(), &here).await.unwrap();
+
+        let session = hallpass.exchange_verified(&verified, Exchange::new()).await.unwrap();
+        assert_eq!(session.token.parent, Some(issued.token.id));
+        let session = hallpass.verify(session.plain.expose(), &here).await.unwrap();
+        let again = hallpass.exchange_verified(&session, Exchange::new()).await;
+        assert!(matches!(again, Err(ExchangeError::Denied(_))), "{again:?}");
+
+        hallpass.revoke(&issued.token.id, RevocationReason::Requested).await.unwrap();
+        let late = hallpass.exchange_verified(&verified, Exchange::new()).await;
+        assert!(matches!(late, Err(ExchangeError::Denied(_))), "{late:?}");
     }
 }

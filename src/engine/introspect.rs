@@ -42,7 +42,7 @@ impl Hallpass {
         };
         let context = Context::default();
         let now = engine.clock.now();
-        match engine.standing(&facts, &context, now, Purpose::Look).await {
+        match engine.standing(&facts, (&context, now, Purpose::Look)).await {
             Ok(verified) => Ok(Some(Introspection::new((facts, verified)))),
             Err(VerifyError::Denied(_)) => Ok(None),
             Err(VerifyError::Unavailable(outage)) => Err(outage),

@@ -131,7 +131,10 @@ impl OnBehalf<'_> {
     /// [`StoreError`] if that cannot be told.
     pub async fn get(&self, id: &TokenId) -> Result<Option<Token>, StoreError> {
         match self.reach(id).await {
-            Ok(record) => Ok(Some(self.engine.with_last_use(record.token))),
+            Ok(mut record) => {
+                self.engine.uses.show_waiting(std::slice::from_mut(&mut record.token));
+                Ok(Some(record.token))
+            }
             Err(Unreachable::NotFound) => Ok(None),
             Err(Unreachable::Store(error)) => Err(error),
         }
@@ -150,11 +153,11 @@ impl OnBehalf<'_> {
         }
         let now = self.engine.clock.now();
         let filter = self.confine(request.filter.clone()).await?;
-        let list = ListIdentity::new(&filter, request);
+        let list = || ListIdentity::new(&filter, request);
         let after = match &request.cursor {
             None => None,
             Some(cursor) => {
-                let position = self.engine.open_cursor(cursor, &list, now);
+                let position = self.engine.open_cursor(cursor, &list(), now);
                 Some(position.ok_or(ListError::Cursor)?)
             }
         };
@@ -171,23 +174,11 @@ impl OnBehalf<'_> {
         records.truncate(limit);
         let next = records.last().filter(|_| more).map(|last| {
             let position = Position { value: request.sort.value_of(last), id: last.token.id };
-            self.engine.seal_cursor(&position, &list, now)
+            self.engine.seal_cursor(&position, &list(), now)
         });
-        let tokens = records.into_iter().map(|record| self.engine.with_last_use(record.token));
-        Ok(Page { tokens: tokens.collect(), next })
-    }
-}
-
-impl Engine {
-    /// A token with the last use that waits to be written, if that is newer.
-    fn with_last_use(&self, mut token: Token) -> Token {
-        if let Some(waiting) = self.uses.waiting(&token.id)
-            && token.revocation.is_none()
-            && token.last_use.as_ref().is_none_or(|written| written.at < waiting.at)
-        {
-            token.last_use = Some(waiting);
-        }
-        token
+        let mut tokens: Vec<Token> = records.into_iter().map(|record| record.token).collect();
+        self.engine.uses.show_waiting(&mut tokens);
+        Ok(Page { tokens, next })
     }
 }
 

@@ -86,7 +86,7 @@ pub(crate) struct Engine {
     brands: Brands,
     catalog: ScopeCatalog,
     policy: Policy,
-    owners: Box<dyn OwnerDirectory>,
+    owners: Option<Box<dyn OwnerDirectory>>,
     peppers: PepperRing,
     events: Events,
     clock: Box<dyn Clock>,

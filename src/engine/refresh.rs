@@ -247,7 +247,7 @@ impl Engine {
             return Err(refused(DenialReason::Unknown));
         };
         let facts = Facts::of(&spent, &self.catalog);
-        let presented = self.check_secret(&text, &facts)?;
+        let presented = self.check_secret(&text, &facts).map_err(|why| why.of(id))?;
         if spent.token.client.as_deref() != Some(client) {
             return Err(refused(DenialReason::WrongClient));
         }
@@ -268,7 +268,7 @@ impl Engine {
                 None => return Err(self.reused_refresh(&facts, &root, context, now).await),
             },
         };
-        let standing = self.standing(&facts, context, now, Purpose::Refresh).await?;
+        let standing = self.standing(&facts, (context, now, Purpose::Refresh)).await?;
         Ok(Case { spent, lost, grant: grant.token, standing })
     }
 

@@ -3,8 +3,8 @@
 use super::event::Event;
 use super::on_behalf::{OnBehalf, Unreachable};
 use super::owner_event::OwnerChange;
-use super::verify::denied;
-use super::{DenialReason, Hallpass, Outage, VerifyError};
+use super::verify::Refusal;
+use super::{Hallpass, Outage};
 use crate::clock::Timestamp;
 use crate::store::{Filter, Reach, StoreError};
 use crate::token::{
@@ -97,21 +97,18 @@ impl Hallpass {
     ) -> Result<Option<TokenId>, Outage> {
         let engine = &*self.0;
         let now = engine.clock.now();
-        let checked = match TokenText::parse(text, &engine.brands) {
-            Err(_) => Err(denied(None, DenialReason::Malformed)),
-            Ok(text) => match engine.facts(text.id()).await? {
-                Some(facts) => engine.check_secret(&text, &facts).map(|_| facts),
-                None => {
-                    engine.peppers.check_nothing(&text);
-                    Err(denied(Some(text.id()), DenialReason::Unknown))
-                }
-            },
+        let Ok(text) = TokenText::parse(text, &engine.brands) else {
+            return Ok(None);
         };
-        let facts = match checked {
-            Ok(facts) => facts,
-            Err(VerifyError::Denied(_)) => return Ok(None),
-            Err(VerifyError::Unavailable(outage)) => return Err(outage),
+        let Some(facts) = engine.facts(text.id()).await? else {
+            engine.peppers.check_nothing(&text);
+            return Ok(None);
         };
+        match engine.check_secret(&text, &facts) {
+            Ok(_) => {}
+            Err(Refusal::Denied(_)) => return Ok(None),
+            Err(Refusal::Unavailable(outage)) => return Err(*outage),
+        }
         let rare = facts.rare.as_ref();
         if client.is_some() && rare.and_then(|rare| rare.client.as_deref()) != client {
             return Ok(None);

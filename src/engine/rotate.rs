@@ -229,7 +229,8 @@ impl Engine {
         let facts = Facts::of(record, &self.catalog);
         let text =
             TokenText::parse(text, &self.brands).map_err(|_| refused(DenialReason::Malformed))?;
-        match self.check_secret(&text, &facts)? {
+        let presented = self.check_secret(&text, &facts);
+        match presented.map_err(|refusal| refusal.of(&facts.id))? {
             Presented::Current => Ok(()),
             Presented::Older if facts.awaits_first_use() => Ok(()),
             Presented::Older => Err(refused(DenialReason::Superseded)),

@@ -12,7 +12,7 @@ use foldhash::fast::RandomState;
 use super::verified::Context;
 use crate::clock::Timestamp;
 use crate::store::{Facts, Use};
-use crate::token::{LastUse, TokenId};
+use crate::token::{LastUse, Token, TokenId};
 
 /// Most uses that wait to be written; later ones are dropped and counted.
 const CAPACITY: usize = 65_536;
@@ -107,9 +107,19 @@ impl Uses {
         }
     }
 
-    /// The use of a token that waits to be written.
-    pub(super) fn waiting(&self, id: &TokenId) -> Option<LastUse> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    /// Gives tokens their last use that waits to be written, where that is newer.
+    pub(super) fn show_waiting(&self, tokens: &mut [Token]) {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.is_empty() {
+            return;
+        }
+        for token in tokens.iter_mut().filter(|token| token.revocation.is_none()) {
+            if let Some(last_use) = waiting.get(&token.id)
+                && token.last_use.as_ref().is_none_or(|written| written.at < last_use.at)
+            {
+                token.last_use = Some(last_use.clone());
+            }
+        }
     }
 
     /// Takes up to `limit` waiting uses.
@@ -194,7 +204,7 @@ fn clean_agent(agent: &str) -> Option<Box<str>> {
 mod tests {
     use super::*;
     use crate::scope::{ScopeCatalog, ScopeList};
-    use crate::token::{Brands, Kind, Owner, PepperRing, Record, Token, TokenText};
+    use crate::token::{Brands, Kind, Owner, PepperRing, Record, TokenText};
 
     fn facts(number: u32) -> Facts {
         let text = "acme_pat_0000000000000001_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa2uWCeV";

@@ -7,7 +7,7 @@ use super::denial::Forbidden;
 use super::verify::Rest;
 use crate::clock::Timestamp;
 use crate::scope::{Resources, ScopeSet};
-use crate::store::{Facts, RareFacts};
+use crate::store::{Facts, RareFacts, tenant};
 use crate::token::{Actor, Kind, KindSet, Owner, Tenant, TokenId};
 
 /// What is known of a presentation beside the text.
@@ -48,7 +48,6 @@ impl Default for Context<'_> {
 pub struct Verified {
     id: TokenId,
     kind: Kind,
-    tenant: Tenant,
     owner: Owner,
     scopes: ScopeSet,
     expires_at: Option<Timestamp>,
@@ -61,7 +60,6 @@ impl Verified {
         Self {
             id: facts.id,
             kind: facts.kind,
-            tenant: facts.tenant.clone(),
             owner: facts.owner.clone(),
             scopes,
             expires_at,
@@ -84,7 +82,7 @@ impl Verified {
     /// The organisation of the owner.
     #[must_use]
     pub fn tenant(&self) -> &Tenant {
-        &self.tenant
+        tenant(self.rare.as_deref())
     }
 
     /// Whom the token speaks for.

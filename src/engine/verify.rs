@@ -31,17 +31,16 @@ impl Hallpass {
         let now = context.now.unwrap_or_else(|| engine.clock.now());
         // Where everything is in memory, the verdict is given on the facts as they lie in the
         // store, without an allocation or a suspension.
-        let error = {
+        let denied = {
             let mut verified = None;
             let judged = engine.judge_resident(text, context, now, &mut verified);
-            match (judged, verified) {
-                (Ok(()), Some(verified)) => return Ok(verified),
-                (Ok(()), None) => None,
-                (Err(error), _) => Some(error),
+            if let Some(verified) = verified {
+                return Ok(verified);
             }
+            judged.err()
         };
-        let error = match error {
-            Some(error) => error,
+        let error = match denied {
+            Some(denial) => denial.into(),
             None => match Box::pin(engine.fetch_and_judge(text, context, now)).await {
                 Ok(verified) => return Ok(verified),
                 Err(error) => error,
@@ -50,15 +49,6 @@ impl Hallpass {
         engine.report(&error, context, now);
         Err(error)
     }
-}
-
-/// A text presented at an instant.
-#[derive(Debug, Clone, Copy)]
-struct Presentation<'a> {
-    text: TokenText<'a>,
-    context: &'a Context<'a>,
-    now: Timestamp,
-    purpose: Purpose,
 }
 
 /// What a verdict is for.
@@ -80,11 +70,42 @@ pub(super) enum Presented {
     Older,
 }
 
+/// Why a text is not good. Small, because it is handed up through every check.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// It is refused.
+    Denied(DenialReason),
+    /// Whether it is good cannot be told.
+    Unavailable(Box<Outage>),
+}
+
+impl Refusal {
+    /// The refusal of a text with this id.
+    pub(super) fn of(self, id: &TokenId) -> VerifyError {
+        match self {
+            Self::Denied(reason) => denied(Some(id), reason),
+            Self::Unavailable(outage) => (*outage).into(),
+        }
+    }
+}
+
+impl From<DenialReason> for Refusal {
+    fn from(reason: DenialReason) -> Self {
+        Self::Denied(reason)
+    }
+}
+
+impl<O: Into<Outage>> From<O> for Refusal {
+    fn from(outage: O) -> Self {
+        Self::Unavailable(Box::new(outage.into()))
+    }
+}
+
 /// Why there is no verdict yet, or a bad one.
 #[derive(Debug)]
 enum Hold {
-    /// The text is refused, or whether it is good cannot be told.
-    Against(VerifyError),
+    /// The text is not good.
+    Against(Refusal),
     /// A replaced secret came back after the overlap.
     Reused,
     /// The owner must be fetched.
@@ -95,9 +116,9 @@ enum Hold {
     Upkeep,
 }
 
-impl From<VerifyError> for Hold {
-    fn from(error: VerifyError) -> Self {
-        Self::Against(error)
+impl<R: Into<Refusal>> From<R> for Hold {
+    fn from(refusal: R) -> Self {
+        Self::Against(refusal.into())
     }
 }
 
@@ -118,19 +139,13 @@ struct Fetched {
 
 impl Engine {
     /// What can be told of a text by itself.
-    fn read<'a>(
-        &self,
-        text: &'a str,
-        context: &'a Context<'a>,
-        now: Timestamp,
-        purpose: Purpose,
-    ) -> Result<Presentation<'a>, VerifyError> {
+    fn read<'a>(&self, text: &'a str, context: &Context<'_>) -> Result<TokenText<'a>, Denial> {
         let text = TokenText::parse(text, &self.brands)
-            .map_err(|_| denied(None, DenialReason::Malformed))?;
+            .map_err(|_| Denial { reason: DenialReason::Malformed, id: None })?;
         if context.kinds.contains(text.kind()) {
-            Ok(Presentation { text, context, now, purpose })
+            Ok(text)
         } else {
-            Err(denied(Some(text.id()), DenialReason::WrongKind))
+            Err(Denial { reason: DenialReason::WrongKind, id: Some(*text.id()) })
         }
     }
 
@@ -144,24 +159,31 @@ impl Engine {
         context: &Context<'_>,
         now: Timestamp,
         verified: &mut Option<Verified>,
-    ) -> Result<(), VerifyError> {
-        let presentation = self.read(text, context, now, Purpose::Use)?;
+    ) -> Result<(), Denial> {
+        let text = self.read(text, context)?;
+        let id = text.id();
         let mut against = None;
-        self.store.resident(presentation.text.id(), &mut |facts| {
+        self.store.resident(id, &mut |facts| {
             if !self.catalog.owns(&facts.scopes) {
                 return;
             }
-            let judged = self.check_secret(&presentation.text, facts).map_err(Hold::from);
+            facts.fetch_early();
             let case = (context, now, Purpose::Use);
-            let judged = judged
-                .and_then(|presented| self.judge(presented, facts, case, &Fetched::default()));
+            let judged = match self.check_secret(&text, facts) {
+                Ok(presented) => self.judge(presented, facts, case, &Fetched::default()),
+                Err(refusal) => Err(Hold::Against(refusal)),
+            };
             match judged {
                 Ok(rest) => *verified = Some(Verified::new(facts, rest)),
-                Err(Hold::Against(error)) => against = Some(error),
+                Err(Hold::Against(Refusal::Denied(reason))) => against = Some(reason),
+                // An outage is found again on the way that can tell of it.
                 Err(_) => {}
             }
         });
-        against.map_or(Ok(()), Err)
+        match against {
+            None => Ok(()),
+            Some(reason) => Err(Denial { reason, id: Some(*id) }),
+        }
     }
 
     /// The verdict, after fetching whatever it takes.
@@ -171,9 +193,21 @@ impl Engine {
         context: &Context<'_>,
         now: Timestamp,
     ) -> Result<Verified, VerifyError> {
-        let presentation = self.read(text, context, now, Purpose::Use)?;
-        let (facts, rest) = self.fetch_and_settle(&presentation).await?;
-        Ok(Verified::new(&facts, rest))
+        let text = &self.read(text, context)?;
+        let (facts, presented) = self.presented(text).await?;
+        let mut fetched = Fetched::default();
+        let case = (context, now, Purpose::Use);
+        loop {
+            match self.settle(presented, &facts, case, &mut fetched).await {
+                Ok(rest) => return Ok(Verified::new(&facts, rest)),
+                Err(Hold::Against(refusal)) => return Err(refusal.of(&facts.id)),
+                Err(Hold::Upkeep) => {
+                    self.keep_up(text, &facts, now).await;
+                    fetched.upkept = true;
+                }
+                Err(_) => return Err(self.reused(&facts, context, now).await),
+            }
+        }
     }
 
     /// What a text is worth, for nobody's use.
@@ -184,67 +218,51 @@ impl Engine {
     ) -> Result<(Facts, Verified), VerifyError> {
         let context = Context { kinds: KindSet::ALL, ..Context::default() };
         let judged = async {
-            let presentation = self.read(text, &context, now, Purpose::Look)?;
-            self.fetch_and_settle(&presentation).await
+            let text = self.read(text, &context)?;
+            let (facts, presented) = self.presented(&text).await?;
+            let case = (&context, now, Purpose::Look);
+            let verified = self.weigh(presented, &facts, case).await?;
+            Ok((facts, verified))
         };
-        match Box::pin(judged).await {
-            Ok((facts, rest)) => {
-                let verified = Verified::new(&facts, rest);
-                Ok((facts, verified))
-            }
-            Err(error) => {
-                if matches!(error, VerifyError::Unavailable(_)) {
-                    self.report(&error, &context, now);
-                }
-                Err(error)
-            }
+        let judged = Box::pin(judged).await;
+        if let Err(error @ VerifyError::Unavailable(_)) = &judged {
+            self.report(error, &context, now);
         }
+        judged
     }
 
     /// What a token is worth whose secret was checked already, or is vouched for otherwise.
     pub(super) async fn standing(
         &self,
         facts: &Facts,
-        context: &Context<'_>,
-        now: Timestamp,
-        purpose: Purpose,
+        case: (&Context<'_>, Timestamp, Purpose),
     ) -> Result<Verified, VerifyError> {
-        let mut fetched = Fetched { upkept: true, ..Fetched::default() };
-        match self.settle(Presented::Current, facts, (context, now, purpose), &mut fetched).await {
+        self.weigh(Presented::Current, facts, case).await
+    }
+
+    /// The verdict for a purpose that changes nothing.
+    async fn weigh(
+        &self,
+        presented: Presented,
+        facts: &Facts,
+        case: (&Context<'_>, Timestamp, Purpose),
+    ) -> Result<Verified, VerifyError> {
+        match self.settle(presented, facts, case, &mut Fetched::default()).await {
             Ok(rest) => Ok(Verified::new(facts, rest)),
-            Err(Hold::Against(error)) => Err(error),
-            // Nothing else holds up a current secret that wants no upkeep.
+            Err(Hold::Against(refusal)) => Err(refusal.of(&facts.id)),
             Err(_) => Err(denied(Some(&facts.id), DenialReason::Superseded)),
         }
     }
 
-    async fn fetch_and_settle(
-        &self,
-        presentation: &Presentation<'_>,
-    ) -> Result<(Facts, Rest), VerifyError> {
-        let Presentation { text, context, now, purpose } = *presentation;
+    /// The facts of a presented text, and which secret it holds.
+    async fn presented(&self, text: &TokenText<'_>) -> Result<(Facts, Presented), VerifyError> {
         let id = text.id();
         let Some(facts) = self.facts(id).await.map_err(Outage::from)? else {
-            self.peppers.check_nothing(&text);
+            self.peppers.check_nothing(text);
             return Err(denied(Some(id), DenialReason::Unknown));
         };
-        let presented = self.check_secret(&text, &facts)?;
-        let mut fetched = Fetched::default();
-        loop {
-            let case = (context, now, purpose);
-            match self.settle(presented, &facts, case, &mut fetched).await {
-                Ok(rest) => return Ok((facts, rest)),
-                Err(Hold::Against(error)) => return Err(error),
-                Err(Hold::Upkeep) => {
-                    self.keep_up(&text, &facts, now).await;
-                    fetched.upkept = true;
-                }
-                Err(_) if purpose == Purpose::Use => {
-                    return Err(self.reused(&facts, context, now).await);
-                }
-                Err(_) => return Err(denied(Some(id), DenialReason::Superseded)),
-            }
-        }
+        let presented = self.check_secret(text, &facts).map_err(|refusal| refusal.of(id))?;
+        Ok((facts, presented))
     }
 
     /// Judges, and fetches what that takes, until nothing is missing.
@@ -255,29 +273,24 @@ impl Engine {
         case: (&Context<'_>, Timestamp, Purpose),
         fetched: &mut Fetched,
     ) -> Result<Rest, Hold> {
-        let id = &facts.id;
-        let outage = |outage: Outage| Hold::from(VerifyError::from(outage));
         loop {
             match self.judge(presented, facts, case, fetched) {
                 Err(Hold::Owner) => {
-                    let owner = self.owner(&facts.tenant, &facts.owner).await;
-                    let owner = owner.map_err(Outage::from).map_err(outage)?;
-                    let unknown = || denied(Some(id), DenialReason::OwnerUnknown);
-                    fetched.owner = Some(owner.ok_or_else(unknown)?);
+                    let owner = self.owner(facts.tenant(), &facts.owner).await?;
+                    fetched.owner = Some(owner.ok_or(DenialReason::OwnerUnknown)?);
                 }
                 Err(Hold::Ancestor(ancestor)) => {
-                    let ancestor = self.facts(&ancestor).await;
-                    let ancestor = ancestor.map_err(Outage::from).map_err(outage)?;
-                    let ended = || denied(Some(id), DenialReason::ParentEnded);
-                    fetched.ancestors.push(ancestor.ok_or_else(ended)?);
+                    let ancestor = self.facts(&ancestor).await?;
+                    fetched.ancestors.push(ancestor.ok_or(DenialReason::ParentEnded)?);
                 }
                 judged => return judged,
             }
         }
     }
 
-    /// The verdict on a presentation of the token with these facts, from what is in memory and
-    /// what was fetched.
+    /// The verdict on a token with these facts whose secret was checked, from what is in memory
+    /// and what was fetched.
+    #[inline]
     fn judge(
         &self,
         presented: Presented,
@@ -285,7 +298,6 @@ impl Engine {
         (context, now, purpose): (&Context<'_>, Timestamp, Purpose),
         fetched: &Fetched,
     ) -> Result<Rest, Hold> {
-        let id = &facts.id;
         let expires_at = match self.check_status(facts, presented, now) {
             // A token that rests can be taken back, so its replaced secret is watched as ever.
             Ok(_) | Err(DenialReason::Suspended | DenialReason::NotYetValid)
@@ -294,22 +306,19 @@ impl Engine {
                 return Err(Hold::Reused);
             }
             Ok(expires_at) => expires_at,
-            Err(reason) => return Err(denied(Some(id), reason).into()),
+            Err(reason) => return Err(reason.into()),
         };
         let owner = match fetched.owner {
             Some(owner) => Some(owner),
-            None => self
-                .resident_owner(&facts.tenant, &facts.owner)
-                .map_err(Outage::from)
-                .map_err(VerifyError::from)?,
+            None => self.resident_owner(facts.tenant(), &facts.owner)?,
         };
         let scopes = self.check_owner(facts, &owner.ok_or(Hold::Owner)?)?;
         if let Some(rare) = &facts.rare {
             if let Some(parent) = &rare.parent {
-                self.check_ancestors(facts, parent, &fetched.ancestors, now)?;
+                self.check_ancestors(facts.kind, parent, &fetched.ancestors, now)?;
             }
             if purpose != Purpose::Look && !rare.networks.admit(context.ip) {
-                return Err(denied(Some(id), DenialReason::WrongNetwork).into());
+                return Err(DenialReason::WrongNetwork.into());
             }
         }
         if purpose != Purpose::Use {
@@ -321,7 +330,7 @@ impl Engine {
             Some(us) => audience.iter().any(|them| them == us),
         };
         if !addressed {
-            return Err(denied(Some(id), DenialReason::WrongAudience).into());
+            return Err(DenialReason::WrongAudience.into());
         }
         if presented == Presented::Current && !fetched.upkept && self.wants_upkeep(facts) {
             return Err(Hold::Upkeep);
@@ -350,8 +359,7 @@ impl Engine {
         &self,
         text: &TokenText<'_>,
         facts: &Facts,
-    ) -> Result<Presented, VerifyError> {
-        let id = text.id();
+    ) -> Result<Presented, Refusal> {
         let older = facts.rare.as_ref().and_then(|rare| rare.superseded.as_ref());
         let digests = [(Presented::Current, Some(&facts.digest)), (Presented::Older, older)];
         for (presented, digest) in digests {
@@ -362,14 +370,14 @@ impl Engine {
                 DigestCheck::Match => return Ok(presented),
                 DigestCheck::Mismatch => {}
                 DigestCheck::Unusable => {
-                    return Err(denied(Some(id), DenialReason::UnusableDigest));
+                    return Err(DenialReason::UnusableDigest.into());
                 }
                 DigestCheck::MissingPepper => {
-                    return Err(Outage::MissingPepper { id: *id }.into());
+                    return Err(Outage::MissingPepper { id: *text.id() }.into());
                 }
             }
         }
-        Err(denied(Some(id), DenialReason::WrongSecret))
+        Err(DenialReason::WrongSecret.into())
     }
 
     /// Refuses a token that is not active under today's policy, and tells when it ends.
@@ -398,27 +406,26 @@ impl Engine {
     }
 
     /// Refuses tokens of owners who may not hold any, and tells what this one grants today.
-    fn check_owner(&self, facts: &Facts, owner: &OwnerFacts) -> Result<ScopeSet, VerifyError> {
+    fn check_owner(&self, facts: &Facts, owner: &OwnerFacts) -> Result<ScopeSet, Refusal> {
         if !owner.active {
-            return Err(denied(Some(&facts.id), DenialReason::OwnerInactive));
+            return Err(DenialReason::OwnerInactive.into());
         }
         if !self.policy.admits(owner) {
-            return Err(denied(Some(&facts.id), DenialReason::OwnerKind));
+            return Err(DenialReason::OwnerKind.into());
         }
-        Ok(self.limit(owner, &facts.scopes).map_err(Outage::from)?)
+        Ok(self.limit(owner, &facts.scopes)?)
     }
 
     /// Refuses a token whose ancestor ended, unless policy lets it finish.
     fn check_ancestors(
         &self,
-        child: &Facts,
+        kind: Kind,
         parent: &TokenId,
         fetched: &[Facts],
         now: Timestamp,
     ) -> Result<(), Hold> {
-        let ended = || denied(Some(&child.id), DenialReason::ParentEnded);
         // A session may finish; what starts new ones may not.
-        let may_finish = child.kind != Kind::Refresh;
+        let may_finish = kind != Kind::Refresh;
         let mut next = Some(*parent);
         // Chains are short by construction; a longer one is a forged record.
         for _ in 0..MAX_ANCESTORS {
@@ -436,11 +443,11 @@ impl Engine {
             }
             let (lets_live, parent) = ancestor.ok_or(Hold::Ancestor(id))?;
             if !lets_live {
-                return Err(ended().into());
+                return Err(DenialReason::ParentEnded.into());
             }
             next = parent;
         }
-        Err(ended().into())
+        Err(DenialReason::ParentEnded.into())
     }
 
     /// Whether what was made from a token is good as far as this token goes.

@@ -1,5 +1,6 @@
 //! What a verification needs of a record.
 
+use std::hint::black_box;
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
@@ -26,8 +27,6 @@ pub struct Facts {
     pub digest: TokenDigest,
     /// The instants that decide the status.
     pub lifecycle: Lifecycle,
-    /// The organisation the owner belongs to.
-    pub tenant: Tenant,
     /// Whose token it is.
     pub owner: Owner,
     /// What its scopes amount to.
@@ -44,6 +43,8 @@ pub struct Facts {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RareFacts {
+    /// The organisation the owner belongs to.
+    pub tenant: Tenant,
     /// Which named things the token reaches.
     pub resources: Resources,
     /// From which addresses it may be used.
@@ -71,7 +72,6 @@ impl Facts {
             revoked_for: token.revocation.as_ref().map(|revocation| revocation.reason),
             digest: record.digest.clone(),
             lifecycle: token.lifecycle(),
-            tenant: token.tenant.clone(),
             owner: token.owner.clone(),
             scopes: catalog.resolve(&token.scopes),
             last_used_at: token.last_use.as_ref().map(|used| used.at),
@@ -82,6 +82,19 @@ impl Facts {
 }
 
 impl Facts {
+    /// The organisation the owner belongs to.
+    #[must_use]
+    pub fn tenant(&self) -> &Tenant {
+        tenant(self.rare.as_deref())
+    }
+
+    /// Reads a word of every part, so that all of the facts are on their way from memory while
+    /// the secret is hashed.
+    pub(crate) fn fetch_early(&self) {
+        black_box((self.kind, self.digest.is_usable(), self.lifecycle.issued_at));
+        black_box((self.last_used_at, self.version, self.rare.is_some()));
+    }
+
     fn rotation(&self) -> Option<Rotation> {
         self.rare.as_ref()?.rotation
     }
@@ -97,10 +110,17 @@ impl Facts {
     }
 }
 
+/// The organisation that these facts tell of; the default one is not rare.
+pub(crate) fn tenant(rare: Option<&RareFacts>) -> &Tenant {
+    const DEFAULT: &Tenant = &Tenant::DEFAULT;
+    rare.map_or(DEFAULT, |rare| &rare.tenant)
+}
+
 impl RareFacts {
     fn of(record: &Record) -> Option<Self> {
         let token = &record.token;
-        let common = token.resources == Resources::none()
+        let common = token.tenant == Tenant::DEFAULT
+            && token.resources == Resources::none()
             && token.networks == Networks::Anywhere
             && token.audience.is_empty()
             && token.parent.is_none()
@@ -108,6 +128,7 @@ impl RareFacts {
             && token.rotation.is_none()
             && record.superseded.is_none();
         (!common).then(|| Self {
+            tenant: token.tenant.clone(),
             resources: token.resources.clone(),
             networks: token.networks.clone(),
             audience: token.audience.clone(),

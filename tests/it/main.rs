@@ -8,7 +8,11 @@
     reason = "a test that cannot go on fails, and hands over what it made"
 )]
 
+#[cfg(feature = "conformance")]
+mod broken;
 mod cancellation;
+#[cfg(feature = "conformance")]
+mod conformance;
 mod exchange;
 #[cfg(feature = "http")]
 mod http_answers;
@@ -45,12 +49,8 @@ mod refresh;
 mod revoke;
 mod rotate;
 mod secrecy;
-#[cfg(feature = "sqlite")]
+#[cfg(all(feature = "conformance", feature = "sqlite"))]
 mod sqlite_file;
-mod store_cases;
-#[cfg(feature = "sqlite")]
-mod store_model;
-mod support;
 mod times;
 mod update;
 mod usage;

@@ -1,23 +1,27 @@
 //! What holds of the SQLite store and its file.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use std::{env, fs};
 
+use hallpass::conformance::support::{
+    all, anything, at, at_once, full_record, id, ids, mark, only, page, record, record_with,
+};
 use hallpass::store::{Admission, Change, Conflict, Filter, Reach, SortKey, StoreError, Use};
 use hallpass::{LastUse, Record, SqliteOptions, SqliteStore, TokenStore};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::support::{
-    all, anything, at, at_once, block_on, full_record, id, ids, mark, only, page, record,
-    record_with,
-};
-
 fn directory() -> TempDir {
     tempfile::tempdir().unwrap()
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
 async fn everything(store: &SqliteStore) -> Vec<Record> {
@@ -83,20 +87,21 @@ async fn two_stores_on_one_file_see_each_others_changes() {
     assert!(matches!(refused, Err(StoreError::Conflict(Conflict::Revoked))), "{refused:?}");
 }
 
-#[test]
-fn many_stores_open_one_new_file_at_once() {
+#[tokio::test]
+async fn many_stores_open_one_new_file_at_once() {
     let directory = directory();
     let path = directory.path().join("tokens");
-    let opened = at_once(12, |number| {
+    let opened = at_once(12, move |number| {
         let path = path.clone();
         async move {
             let store = SqliteStore::open(path)?;
             store.insert(&record(number), &anything()).await?;
             Ok::<_, StoreError>(store)
         }
-    });
+    })
+    .await;
     for store in opened {
-        assert_eq!(block_on(everything(&store.unwrap())).len(), 12);
+        assert_eq!(everything(&store.unwrap()).await.len(), 12);
     }
 }
 

@@ -31,8 +31,9 @@ struct Rest {
 }
 
 impl Entry {
-    pub(super) fn pack(record: Record, catalog: &ScopeCatalog) -> Self {
-        let facts = Facts::of(&record, catalog);
+    /// Packs a record with a list of scopes equal to its own.
+    pub(super) fn pack(record: &Record, scopes: ScopeList, catalog: &ScopeCatalog) -> Self {
+        let facts = Facts::of(record, catalog);
         let Record { token, idempotency, .. } = record;
         let plain = token.created_at == facts.lifecycle.issued_at
             && token.created_by == Actor::System
@@ -43,18 +44,19 @@ impl Entry {
             && token.notices == 0
             && idempotency.is_none();
         let rest = (!plain).then(|| {
+            let revoked_by = token.revocation.as_ref().map(|revocation| revocation.by.clone());
             Box::new(Rest {
                 created_at: token.created_at,
-                created_by: token.created_by,
-                description: token.description,
-                last_use: token.last_use,
-                revoked_by: token.revocation.map_or(Actor::System, |revocation| revocation.by),
-                metadata: token.metadata,
+                created_by: token.created_by.clone(),
+                description: token.description.clone(),
+                last_use: token.last_use.clone(),
+                revoked_by: revoked_by.unwrap_or(Actor::System),
+                metadata: token.metadata.clone(),
                 notices: token.notices,
-                idempotency,
+                idempotency: *idempotency,
             })
         });
-        Self { facts, name: token.name, scopes: token.scopes, rest }
+        Self { facts, name: token.name.clone(), scopes, rest }
     }
 
     pub(super) fn name(&self) -> &TokenName {
@@ -77,7 +79,7 @@ impl Entry {
             self.scopes.clone(),
             rest.map_or(facts.lifecycle.issued_at, |rest| rest.created_at),
         );
-        token.tenant = facts.tenant.clone();
+        token.tenant = facts.tenant().clone();
         token.not_before = facts.lifecycle.not_before;
         token.expires_at = facts.lifecycle.expires_at;
         token.suspended_at = facts.lifecycle.suspended_at;

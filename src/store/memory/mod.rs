@@ -66,16 +66,19 @@ impl MemoryStore {
     }
 
     /// Puts a record in place of the one with its id.
-    fn put(&self, writer: &mut Writer, mut record: Record) {
+    fn put(&self, writer: &mut Writer, record: &Record) {
         let lists = &mut writer.lists;
-        match lists.get(&record.token.scopes) {
-            Some(shared) => record.token.scopes = shared.clone(),
-            None if lists.len() < SHARED_LISTS => {
-                lists.insert(record.token.scopes.clone());
+        let scopes = match lists.get(&record.token.scopes) {
+            Some(shared) => shared.clone(),
+            None => {
+                let scopes = record.token.scopes.clone();
+                if lists.len() < SHARED_LISTS {
+                    lists.insert(scopes.clone());
+                }
+                scopes
             }
-            None => {}
-        }
-        let entry = Entry::pack(record, &writer.catalog);
+        };
+        let entry = Entry::pack(record, scopes, &writer.catalog);
         self.entries.pin().insert(entry.facts.id, entry);
     }
 
@@ -145,7 +148,7 @@ impl MemoryStore {
         let Some(entry) = entries.remove(id) else {
             return;
         };
-        let holder = (entry.facts.tenant.clone(), entry.facts.owner.clone());
+        let holder = (entry.facts.tenant().clone(), entry.facts.owner.clone());
         if let Some(slots) = writer.owners.get_mut(&holder) {
             slots.retain(|slot| slot.id != *id);
             if slots.is_empty() {
@@ -206,7 +209,7 @@ impl TokenStore for MemoryStore {
         if let Some(issue) = issue {
             writer.issued.insert(issue, token.id);
         }
-        self.put(&mut writer, record.clone());
+        self.put(&mut writer, record);
         Ok(())
     }
 
@@ -221,22 +224,28 @@ impl TokenStore for MemoryStore {
         now: Timestamp,
     ) -> Result<Vec<Record>, StoreError> {
         let writer = self.writer();
-        let place =
-            |record: &Record| Position { value: page.sort.value_of(record), id: record.token.id };
-        let mut found: Vec<(Position, Record)> = self
-            .matching(&writer, filter, now)
-            .into_iter()
-            .map(|record| (place(&record), record))
+        let mut found: Vec<Option<Record>> =
+            self.matching(&writer, filter, now).into_iter().map(Some).collect();
+        drop(writer);
+        // Records are large, so their places are sorted and not they.
+        let mut places: Vec<(Position, usize)> = found
+            .iter()
+            .enumerate()
+            .filter_map(|(index, record)| {
+                let record = record.as_ref()?;
+                let position = Position { value: page.sort.value_of(record), id: record.token.id };
+                Some((position, index))
+            })
             .filter(|(position, _)| {
                 page.after.as_ref().is_none_or(|after| {
                     if page.descending { position < after } else { position > after }
                 })
             })
             .collect();
-        drop(writer);
-        found.sort_unstable_by(|(a, _), (b, _)| if page.descending { b.cmp(a) } else { a.cmp(b) });
-        found.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
-        Ok(found.into_iter().map(|(_, record)| record).collect())
+        places.sort_unstable_by(|a, b| if page.descending { b.cmp(a) } else { a.cmp(b) });
+        places.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
+        let mut take = |(_, index): (Position, usize)| found.get_mut(index)?.take();
+        Ok(places.into_iter().filter_map(&mut take).collect())
     }
 
     async fn update(
@@ -270,7 +279,7 @@ impl TokenStore for MemoryStore {
             slots.filter(|slot| slot.id == *id).for_each(|slot| slot.name_hash = name_hash);
         }
         change.apply_to(&mut record);
-        self.put(&mut writer, record.clone());
+        self.put(&mut writer, &record);
         Ok(Some(record))
     }
 
@@ -282,7 +291,7 @@ impl TokenStore for MemoryStore {
                 revoked.push(record.token.id);
                 record.token.revocation = Some(mark.clone());
                 record.token.version += 1;
-                self.put(&mut writer, record);
+                self.put(&mut writer, &record);
             }
         }
         Ok(revoked)
@@ -298,7 +307,7 @@ impl TokenStore for MemoryStore {
                 record.token.last_use.as_ref().is_none_or(|last| last.at < noted.last_use.at);
             if newer && record.token.revocation.is_none() {
                 record.token.last_use = Some(noted.last_use.clone());
-                self.put(&mut writer, record);
+                self.put(&mut writer, &record);
             }
         }
         Ok(())
@@ -339,7 +348,7 @@ impl TokenStore for MemoryStore {
         writer.catalog = catalog.clone();
         let records: Vec<Record> = self.entries.pin().values().map(Entry::unpack).collect();
         for record in records {
-            self.put(&mut writer, record);
+            self.put(&mut writer, &record);
         }
     }
 }

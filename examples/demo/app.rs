@@ -1,0 +1,314 @@
+//! What the products share: the engine, the accounts, the boundaries, and the rules of the demo.
+
+use std::error::Error;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use argon2::Argon2;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Query};
+use axum::http::header::{CACHE_CONTROL, HeaderValue, VARY};
+use axum::http::request::Parts;
+use axum::response::Response;
+use axum::routing::get;
+use axum::{Router, middleware};
+use chrono::TimeDelta;
+use hallpass::store::{Filter, Reach};
+use hallpass::{
+    Boundary, Caller, Ensured, Hallpass, Issue, Issued, Kind, KindSet, ListRequest, Page, Policy,
+    Requirement, Sources, Status, Token, TokenId, TokenStore, TracingSink,
+};
+use serde::Deserialize;
+use tokio::sync::MutexGuard;
+
+use super::accounts::{Account, Accounts};
+use super::catalog::{Product, catalog};
+use super::problem::Problem;
+use super::{automation, data, hosting, me, playground, release};
+
+/// Most live tokens of an account, over all products.
+pub(crate) const QUOTA: u32 = 50;
+
+/// Longest body, in bytes.
+const MAX_BODY: usize = 64 * 1024;
+
+/// What whoever starts the demo decides.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// Whether sessions that a token negotiated survive the deletion of the token.
+    pub(crate) let_sessions_finish: bool,
+    /// How long tokens of the data platform live; for ever if absent.
+    pub(crate) data_lifetime: Option<TimeDelta>,
+    /// The passwords of alice, bob, root and carol.
+    pub(crate) passwords: [String; 4],
+    /// How passwords are hashed.
+    pub(crate) argon2: Argon2<'static>,
+}
+
+/// The demo. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct App(Arc<Shared>);
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) hallpass: Hallpass,
+    pub(crate) accounts: Arc<Accounts>,
+    /// Takes a token from every place where any product takes one, the query aside.
+    pub(crate) boundary: Boundary,
+    pub(crate) data_lifetime: Option<TimeDelta>,
+    pub(crate) releases: release::Releases,
+}
+
+impl Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl App {
+    /// Puts the demo together on this store.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the settings.
+    pub(crate) fn new(
+        store: impl TokenStore,
+        settings: &Settings,
+    ) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let catalog = catalog()?;
+        let accounts =
+            Arc::new(Accounts::new(&settings.passwords, settings.argon2.clone(), &catalog)?);
+        let policy = Policy {
+            // Only the data platform asks for it. Where it may not any more, its old tokens end too.
+            allow_never: settings.data_lifetime.is_none(),
+            quota: Some(QUOTA),
+            // Descriptions on the automation and hosting platforms can repeat. Where names cannot,
+            // `issue_named` says so.
+            unique_names: false,
+            let_sessions_finish: settings.let_sessions_finish,
+            ..Policy::default()
+        };
+        let hallpass = Hallpass::builder(store)
+            .brand("demo")
+            .catalog(catalog)
+            .policy(policy)
+            .owners(Arc::clone(&accounts))
+            .events(TracingSink)
+            .build()?;
+        let sources =
+            Sources::bearer().basic().header(release::TOKEN_HEADER).header(release::WEBHOOK_HEADER);
+        let boundary = Boundary::builder(hallpass.clone()).sources(sources).build()?;
+        Ok(Self(Arc::new(Shared {
+            hallpass,
+            accounts,
+            boundary,
+            data_lifetime: settings.data_lifetime,
+            releases: release::Releases::default(),
+        })))
+    }
+
+    /// Every route.
+    ///
+    /// # Errors
+    /// A requirement names a scope that does not exist.
+    pub(crate) fn router(&self) -> Result<Router, Box<dyn Error + Send + Sync>> {
+        Ok(Router::new()
+            .merge(automation::routes())
+            .merge(release::routes(self)?)
+            .merge(hosting::routes(self)?)
+            .merge(playground::routes(self)?)
+            .merge(data::routes(self)?)
+            .merge(me::routes(self)?)
+            .route("/healthz", get(async || "ok\n"))
+            .layer(DefaultBodyLimit::max(MAX_BODY))
+            .layer(middleware::map_response(keep_from_caches))
+            .with_state(self.clone()))
+    }
+
+    /// A boundary that takes tokens from these places.
+    ///
+    /// # Errors
+    /// A source cannot be used.
+    pub(crate) fn boundary_with(
+        &self,
+        sources: Sources,
+    ) -> Result<Boundary, hallpass::credential::BoundaryError> {
+        Boundary::builder(self.hallpass.clone()).sources(sources).build()
+    }
+
+    /// Issues a token; the name can repeat.
+    ///
+    /// # Errors
+    /// A [`Problem`] tells why not.
+    pub(crate) async fn issue(
+        &self,
+        account: &Account,
+        product: Product,
+        issue: Issue,
+    ) -> Result<Issued, Problem> {
+        let _room = self.make_room(account).await?;
+        Ok(self.hallpass.on_behalf_of(self.owner(account, product)).issue(issue).await?)
+    }
+
+    /// Issues a token whose name no other live token of the account has in this product.
+    ///
+    /// # Errors
+    /// A [`Problem`] tells why not.
+    pub(crate) async fn issue_named(
+        &self,
+        account: &Account,
+        product: Product,
+        issue: Issue,
+    ) -> Result<Issued, Problem> {
+        let _room = self.make_room(account).await?;
+        let owner = self.hallpass.on_behalf_of(self.owner(account, product));
+        match owner.issue_if_absent(issue).await? {
+            Ensured::Issued(issued) => Ok(*issued),
+            Ensured::Existing(_) => Err(Problem::name_taken()),
+        }
+    }
+
+    /// Makes sure that the account may hold one more token, for as long as the answer is held.
+    ///
+    /// The store bounds what an account holds in one product. The bound over all products is the
+    /// demo's own, so the demo counts, one request of an account at a time.
+    ///
+    /// # Errors
+    /// [`Problem::quota`] if the account is full.
+    pub(crate) async fn make_room<'a>(
+        &self,
+        account: &'a Account,
+    ) -> Result<MutexGuard<'a, ()>, Problem> {
+        let issuing = account.issuing.lock().await;
+        let mut held = 0;
+        for product in Product::ALL {
+            let mut filter = Filter::new(Reach::Owner(product.tenant(), account.owner.clone()));
+            filter.kinds = LASTING;
+            filter.statuses = Some(Status::ALL.into_iter().filter(|s| s.is_live()).collect());
+            let request = ListRequest::new(filter).limit(ListRequest::MAX_LIMIT);
+            held += self.hallpass.list(&request).await?.tokens.len();
+        }
+        let quota = usize::try_from(QUOTA).unwrap_or(usize::MAX);
+        if held < quota { Ok(issuing) } else { Err(Problem::quota(quota)) }
+    }
+
+    /// The account as the owner of tokens of a product. Every request that comes here carried the
+    /// password, so its presence is confirmed now.
+    pub(crate) fn owner(&self, account: &Account, product: Product) -> Caller {
+        Caller::owner_in(product.tenant(), account.owner.clone()).confirmed_at(self.hallpass.now())
+    }
+
+    /// The account as whoever looks after a product: root reaches everybody's tokens.
+    pub(crate) fn manager(&self, account: &Account, product: Product) -> Caller {
+        if account.is_admin {
+            let caller = Caller::admin_in(product.tenant(), account.owner.clone());
+            caller.confirmed_at(self.hallpass.now())
+        } else {
+            self.owner(account, product)
+        }
+    }
+
+    /// A page of the tokens in the caller's reach, deleted ones aside, newest first.
+    ///
+    /// # Errors
+    /// [`Problem`] if the page cannot be had.
+    pub(crate) async fn list(&self, caller: Caller, query: PageQuery) -> Result<Page, Problem> {
+        let mut filter = Filter::new(Reach::All);
+        filter.kinds = LASTING;
+        filter.statuses = Some(Status::ALL.into_iter().filter(|s| *s != Status::Revoked).collect());
+        let mut request = ListRequest::new(filter).limit(query.limit);
+        if let Some(cursor) = query.cursor {
+            request = request.after(cursor);
+        }
+        Ok(self.hallpass.on_behalf_of(caller).list(&request).await?)
+    }
+
+    /// A token in the caller's reach that was not deleted.
+    ///
+    /// # Errors
+    /// [`Problem::not_found`] if there is none, or the id is none.
+    pub(crate) async fn token(&self, caller: Caller, id: &str) -> Result<Token, Problem> {
+        let id: TokenId = id.parse().map_err(|_| Problem::not_found())?;
+        let token = self.hallpass.on_behalf_of(caller).get(&id).await?;
+        token
+            .filter(|token| LASTING.contains(token.kind) && token.revocation.is_none())
+            .ok_or_else(Problem::not_found)
+    }
+
+    /// Refuses scopes of other products as if they did not exist.
+    ///
+    /// # Errors
+    /// [`Problem`] names the first.
+    pub(crate) fn check_scopes(&self, product: Product, scopes: &[String]) -> Result<(), Problem> {
+        let foreign = |scope: &&String| {
+            let declared = self.hallpass.catalog().get(scope.as_str());
+            declared.is_some_and(|scope| scope.group() != product.name())
+        };
+        match scopes.iter().find(foreign) {
+            Some(scope) => Err(Problem::bad(&format!("unknown scope or preset `{scope}`"))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The kinds that people see in lists; sessions are not among them.
+const LASTING: KindSet = KindSet::NONE.with(Kind::Personal).with(Kind::Application);
+
+/// The boundary of a product that takes tokens as `Authorization: Bearer` and as Basic.
+pub(crate) fn usual_sources() -> Sources {
+    Sources::bearer().basic()
+}
+
+/// What a product's token must be: of the product, and with one of its scopes.
+pub(crate) fn needs(scope: &str) -> Requirement {
+    Requirement::scope(scope)
+}
+
+/// Which page of a list is wanted: `limit` (1 to 100, 100 unless given) and `cursor`.
+#[derive(Debug)]
+pub(crate) struct PageQuery {
+    limit: u32,
+    cursor: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for PageQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(head: &mut Parts, state: &S) -> Result<Self, Problem> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Wire {
+            limit: Option<String>,
+            cursor: Option<String>,
+        }
+        let bad = |_: QueryRejection| Problem::bad("the query takes `limit` and `cursor`");
+        let Query(wire) = Query::<Wire>::from_request_parts(head, state).await.map_err(bad)?;
+        let limit = match wire.limit {
+            None => ListRequest::MAX_LIMIT,
+            // `parse` alone would take `+5`.
+            Some(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                text.parse().map_err(|_| Problem::bad("a page has 1 to 100 tokens"))?
+            }
+            Some(_) => return Err(Problem::bad("`limit` is a number")),
+        };
+        Ok(Self { limit, cursor: wire.cursor })
+    }
+}
+
+/// The headers in which somebody may say who they are.
+const CREDENTIALS: &str = "Authorization, x-release-personal-token, x-release-webhook-token";
+
+/// Nothing that the demo answers is for a cache, or the same for everybody.
+async fn keep_from_caches(mut response: Response) -> Response {
+    let strict = |value: &HeaderValue| {
+        value.to_str().is_ok_and(|value| value.split(',').any(|part| part.trim() == "no-store"))
+    };
+    if !response.headers().get_all(CACHE_CONTROL).iter().any(strict) {
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if !response.headers().contains_key(VARY) {
+        response.headers_mut().insert(VARY, HeaderValue::from_static(CREDENTIALS));
+    }
+    response
+}

@@ -1,0 +1,162 @@
+//! Filters and pages as SQL. What comes from a caller is bound, never written into the text.
+
+use super::row::columns;
+use super::value::{Value, bytes, instant, number, text, texts};
+use crate::clock::Timestamp;
+use crate::store::{Filter, PageRequest, Reach, SortKey, SortValue};
+use crate::token::{Kind, KindSet, Status, TokenId, fold};
+
+/// What tokens are sorted by that sorts by their end: those that never end are last. The indexes
+/// have the same expressions.
+pub(super) const EXPIRES: &str = "coalesce(expires_at, 9223372036854775807)";
+/// What tokens are sorted by that sorts by their last use: those never used are first.
+pub(super) const USED: &str = "coalesce(last_used_at, 0)";
+/// When a token ended, by revocation or by itself.
+pub(super) const ENDED: &str = "coalesce(least(revoked_at, expires_at), revoked_at, expires_at)";
+
+/// A statement and what it binds.
+#[derive(Debug, Default)]
+pub(super) struct Query {
+    pub(super) sql: String,
+    pub(super) values: Vec<Value>,
+}
+
+impl Query {
+    pub(super) fn new(sql: &str) -> Self {
+        Self { sql: sql.to_owned(), values: Vec::new() }
+    }
+
+    pub(super) fn push(&mut self, sql: &str) {
+        self.sql.push_str(sql);
+    }
+
+    /// Appends SQL in which every `?` stands for `value`.
+    pub(super) fn bind(&mut self, sql: &str, value: Value) {
+        self.values.push(value);
+        let place = format!("${}", self.values.len());
+        self.sql.push_str(&sql.replace('?', &place));
+    }
+
+    /// The page of records that a filter admits at `now`.
+    pub(super) fn page(tokens: &str, filter: &Filter, page: &PageRequest, now: Timestamp) -> Self {
+        let mut query = Self::new(concat!("SELECT ", columns!(), " FROM "));
+        query.push(tokens);
+        query.push(" WHERE ");
+        query.admitted(filter, now);
+        let key = match page.sort {
+            SortKey::CreatedAt => "created_at",
+            SortKey::Name => "name_key",
+            SortKey::ExpiresAt => EXPIRES,
+            SortKey::LastUsedAt => USED,
+        };
+        let (beyond, direction) = if page.descending { ("<", "DESC") } else { (">", "ASC") };
+        if let Some(after) = &page.after {
+            let value = match &after.value {
+                SortValue::Number(value) => number(*value),
+                SortValue::Text(key) => bytes(Some(key)),
+            };
+            query.bind(&format!(" AND ({key}, id) {beyond} (?, "), value);
+            query.bind("?)", text(after.id.as_str()));
+        }
+        query.push(&format!(" ORDER BY {key} {direction}, id {direction}"));
+        query.bind(" LIMIT ?", number(page.limit));
+        query
+    }
+
+    /// Appends the conditions of a filter, as [`Filter::admits`] has them.
+    pub(super) fn admitted(&mut self, filter: &Filter, now: Timestamp) {
+        match &filter.reach {
+            Reach::All => self.push("TRUE"),
+            Reach::Tenant(tenant) => self.bind("tenant = ?", text(tenant.as_str())),
+            Reach::Owner(tenant, owner) => {
+                self.bind("tenant = ?", text(tenant.as_str()));
+                self.bind(" AND owner = ?", text(owner.as_str()));
+            }
+            Reach::Family(root) => self.bind("(id = ? OR parent = ?)", text(root.as_str())),
+        }
+        if let Some(ids) = &filter.ids {
+            self.bind(" AND id = ANY(?)", texts(ids.iter().map(TokenId::as_str)));
+        }
+        if filter.kinds != KindSet::ALL {
+            self.bind(" AND kind = ANY(?)", texts(filter.kinds.iter().map(Kind::as_str)));
+        }
+        if let Some(statuses) = &filter.statuses {
+            self.in_status(statuses, now);
+        }
+        if let Some(searched) = &filter.text {
+            self.with_text(&fold(searched));
+        }
+        if let Some(scope) = &filter.scope {
+            // A scope holds no space.
+            let scope = text(&format!(" {scope} "));
+            self.bind(" AND position(? IN ' ' || scopes || ' ') > 0", scope);
+        }
+        if let Some(before) = filter.created_before {
+            self.bind(" AND created_at < ?", instant(Some(before)));
+        }
+        if let Some(from) = filter.expires_from {
+            self.bind(
+                &format!(" AND expires_at IS NOT NULL AND {EXPIRES} >= ?"),
+                instant(Some(from)),
+            );
+        }
+        if let Some(before) = filter.expires_before {
+            self.bind(&format!(" AND {EXPIRES} < ?"), instant(Some(before)));
+        }
+        if let Some(since) = filter.unused_since {
+            self.bind(&format!(" AND {USED} < ?"), instant(Some(since)));
+        }
+        if let Some(client) = &filter.client {
+            self.bind(" AND client = ?", bytes(Some(client)));
+        }
+    }
+
+    /// Appends the condition that name, description or id holds this folded text. `position` knows
+    /// no wildcards.
+    fn with_text(&mut self, searched: &str) {
+        self.bind(
+            " AND (position(? IN name_key) > 0 OR position(? IN description_key) > 0",
+            bytes(Some(searched)),
+        );
+        // No id holds anything else, and a text cannot hold everything else.
+        if searched.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            self.bind(" OR position(? IN lower(id)) > 0", text(searched));
+        }
+        self.push(")");
+    }
+
+    /// Appends the condition that [`Lifecycle::status`](crate::token::Lifecycle::status) is one of
+    /// these at `now`.
+    fn in_status(&mut self, statuses: &[Status], now: Timestamp) {
+        if statuses.is_empty() {
+            return self.push(" AND FALSE");
+        }
+        self.push(" AND (");
+        for (place, status) in statuses.iter().enumerate() {
+            if place > 0 {
+                self.push(" OR ");
+            }
+            let condition = match status {
+                Status::Revoked => "revoked_at IS NOT NULL",
+                Status::Expired => "(revoked_at IS NULL AND {EXPIRES} <= ?)",
+                Status::Suspended => {
+                    "(revoked_at IS NULL AND {EXPIRES} > ? AND suspended_at IS NOT NULL)"
+                }
+                Status::NotYetValid => {
+                    "(revoked_at IS NULL AND {EXPIRES} > ? AND suspended_at IS NULL \
+                     AND not_before > ?)"
+                }
+                Status::Active => {
+                    "(revoked_at IS NULL AND {EXPIRES} > ? AND suspended_at IS NULL \
+                     AND (not_before IS NULL OR not_before <= ?))"
+                }
+            };
+            if *status == Status::Revoked {
+                self.push(condition);
+            } else {
+                self.bind(&condition.replace("{EXPIRES}", EXPIRES), instant(Some(now)));
+            }
+        }
+        self.push(")");
+    }
+}
