@@ -24,8 +24,8 @@
 //!
 //! The store holds keyed hashes, never secrets. Every bad token gets the same answer, in constant
 //! time; an outage is never answered as a denial. Nothing absent, empty or unknown grants
-//! anything. Owners are looked up at every use. A revoked token stays revoked, and so does what
-//! was exchanged from it. Tokens do not manage tokens.
+//! anything. Owners are looked up at every use, in the directory that the app gives. A revoked
+//! token stays revoked, and so does what was exchanged from it. Tokens do not manage tokens.
 //!
 //! Not protected are the transport, a stolen secret until it expires or is revoked, the host's own
 //! sessions, the memory of the process, and a database restored from a backup. See
@@ -72,6 +72,8 @@ pub use scope::*;
 #[cfg(feature = "conformance")]
 #[doc(inline)]
 pub use store::conformance;
+#[cfg(feature = "cache")]
+pub use store::{CacheOptions, CachedStore};
 pub use store::{MemoryStore, StoreError, TokenStore};
 #[cfg(feature = "postgres")]
 pub use store::{PostgresOptions, PostgresStore};

@@ -65,7 +65,8 @@ pub struct Policy {
     /// Whether presenting an older secret after the overlap revokes the token and all made from
     /// it, on any route; no. The event is raised in any case.
     pub reuse_revokes: bool,
-    /// How long an exchanged access token lives if nobody says; 15 minutes.
+    /// How long an exchanged access token lives if nobody says; 15 minutes, and at least 5
+    /// seconds.
     pub exchange_lifetime: TimeDelta,
     /// Longest life of an exchanged access token; 1 hour.
     pub max_exchange_lifetime: TimeDelta,
@@ -150,7 +151,7 @@ impl Policy {
         {
             return Err(PolicyError::Lifetimes);
         }
-        if !ordered(second, self.exchange_lifetime, self.max_exchange_lifetime) {
+        if !ordered(Self::MIN_EXCHANGE, self.exchange_lifetime, self.max_exchange_lifetime) {
             return Err(PolicyError::ExchangeLifetimes);
         }
         if !ordered(Self::MIN_EXCHANGE, self.application_lifetime, self.refresh_lifetime) {
@@ -205,7 +206,7 @@ impl Policy {
     /// the token it is made from.
     ///
     /// # Errors
-    /// [`ExpiryError`] if less than a second would be left, or more is asked for than policy
+    /// [`ExpiryError`] if less than five seconds would be left, or more is asked for than policy
     /// allows.
     pub fn exchange_expiry(
         &self,
@@ -214,7 +215,7 @@ impl Policy {
         now: Timestamp,
     ) -> Result<Timestamp, ExpiryError> {
         let life = wish.unwrap_or(self.exchange_lifetime);
-        if life < TimeDelta::seconds(1) {
+        if life < Self::MIN_EXCHANGE {
             return Err(ExpiryError::TooShort);
         }
         if life > self.max_exchange_lifetime {
@@ -338,7 +339,7 @@ pub enum PolicyError {
     #[error("lifetimes must satisfy 1 s <= min_lifetime <= default_lifetime <= max_lifetime")]
     Lifetimes,
     /// Lifetimes of exchanged tokens.
-    #[error("exchange lifetimes must satisfy 1 s <= exchange_lifetime <= max_exchange_lifetime")]
+    #[error("exchange lifetimes must satisfy 5 s <= exchange_lifetime <= max_exchange_lifetime")]
     ExchangeLifetimes,
     /// Lifetimes of refreshed tokens.
     #[error("refresh lifetimes must satisfy 5 s <= application_lifetime <= refresh_lifetime")]
@@ -376,6 +377,11 @@ mod tests {
         assert_eq!(broken(|p| p.overlap = TimeDelta::days(-1)), PolicyError::Overlaps);
         assert_eq!(
             broken(|p| p.exchange_lifetime = TimeDelta::hours(2)),
+            PolicyError::ExchangeLifetimes
+        );
+        // Nothing could be exchanged under it.
+        assert_eq!(
+            broken(|p| p.exchange_lifetime = TimeDelta::milliseconds(4999)),
             PolicyError::ExchangeLifetimes
         );
         assert_eq!(broken(|p| p.retention = TimeDelta::days(-1)), PolicyError::Negative);

@@ -133,6 +133,9 @@ impl HallpassBuilder {
         }
         let catalog = self.catalog.ok_or(BuildError::CatalogMissing)?;
         self.policy.check()?;
+        if !self.peppers.accepts_its_own() {
+            return Err(BuildError::PepperMissing);
+        }
         let cursor_key = match self.cursor_key {
             Some(CursorKey(key)) => key,
             None => {
@@ -179,6 +182,9 @@ pub enum BuildError {
     /// No catalog was given.
     #[error("no scopes: call `.catalog(...)`")]
     CatalogMissing,
+    /// Peppers are required and none is current, so no token issued here would ever be accepted.
+    #[error("peppers are required and none is current: call `.with_current(...)`")]
+    PepperMissing,
     /// The policy contradicts itself.
     #[error(transparent)]
     Policy(#[from] PolicyError),

@@ -247,7 +247,7 @@ impl Engine {
             return Err(refused(DenialReason::Unknown));
         };
         let facts = Facts::of(&spent, &self.catalog);
-        let presented = self.check_secret(&text, &facts).map_err(|why| why.of(id))?;
+        let presented = self.check_secret(&text, &facts, now).map_err(|why| why.of(id))?;
         if spent.token.client.as_deref() != Some(client) {
             return Err(refused(DenialReason::WrongClient));
         }

@@ -3,8 +3,8 @@
 use super::event::Event;
 use super::on_behalf::{OnBehalf, Unreachable};
 use super::owner_event::OwnerChange;
-use super::verify::Refusal;
-use super::{Hallpass, Outage};
+use super::verify::denied;
+use super::{Context, DenialReason, Hallpass, Outage, VerifyError};
 use crate::clock::Timestamp;
 use crate::store::{Filter, Reach, StoreError};
 use crate::token::{
@@ -61,8 +61,8 @@ impl Hallpass {
     }
 
     /// Revokes the token with this text: whoever holds the secret may end it. Tells which token it
-    /// was, whether or not it was live, and `None` for any other text. A refresh token ends the
-    /// whole grant it belongs to.
+    /// was, whether or not it was live, and `None` for any other text, which is reported as a
+    /// refusal. A refresh token ends the whole grant it belongs to.
     ///
     /// # Errors
     /// [`Outage`] if it cannot be told whose text it is, or whether the token is revoked.
@@ -97,18 +97,29 @@ impl Hallpass {
     ) -> Result<Option<TokenId>, Outage> {
         let engine = &*self.0;
         let now = engine.clock.now();
-        let Ok(text) = TokenText::parse(text, &engine.brands) else {
-            return Ok(None);
+        let checked = match TokenText::parse(text, &engine.brands) {
+            Err(_) => Err(denied(None, DenialReason::Malformed)),
+            Ok(text) => match engine.facts(text.id()).await? {
+                Some(facts) => {
+                    let presented = engine.check_secret(&text, &facts, now);
+                    presented.map(|_| facts).map_err(|refusal| refusal.of(text.id()))
+                }
+                None => {
+                    engine.peppers.check_nothing(&text);
+                    Err(denied(Some(text.id()), DenialReason::Unknown))
+                }
+            },
         };
-        let Some(facts) = engine.facts(text.id()).await? else {
-            engine.peppers.check_nothing(&text);
-            return Ok(None);
+        let facts = match checked {
+            Ok(facts) => facts,
+            Err(error) => {
+                engine.report(&error, &Context::default(), now);
+                return match error {
+                    VerifyError::Denied(_) => Ok(None),
+                    VerifyError::Unavailable(outage) => Err(outage),
+                };
+            }
         };
-        match engine.check_secret(&text, &facts) {
-            Ok(_) => {}
-            Err(Refusal::Denied(_)) => return Ok(None),
-            Err(Refusal::Unavailable(outage)) => return Err(*outage),
-        }
         let rare = facts.rare.as_ref();
         if client.is_some() && rare.and_then(|rare| rare.client.as_deref()) != client {
             return Ok(None);

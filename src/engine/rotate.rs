@@ -157,7 +157,8 @@ impl Hallpass {
     /// it: whoever holds it is not the one who rotated last. During the overlap it is refused here
     /// once the new secret was used, so that one secret never has two successors in use.
     ///
-    /// A token alone cannot lengthen its own life: a later end is [`RotateError::Unconfirmed`].
+    /// A token alone cannot lengthen its own life: a later end is [`RotateError::Unconfirmed`],
+    /// and an end that policy set is kept.
     ///
     /// # Errors
     /// [`RotateError`] tells what is not allowed or failed.
@@ -185,14 +186,20 @@ impl Hallpass {
         };
         let record = engine.store.find(verified.id()).await?.ok_or(RotateError::NotFound)?;
         engine.check_open(&record, rotate.version, now)?;
-        engine.check_successor(text, &record)?;
-        if let Some(expiry) = rotate.expiry {
-            let end = engine.policy.expiry(Some(expiry), now)?;
-            if is_later(end, record.token.expires_at) {
-                return Err(RotateError::Unconfirmed);
-            }
+        if let Err(error) = engine.check_successor(text, &record, now) {
+            engine.report(&error, context, now);
+            return Err(error.into());
         }
-        engine.rotate(record, rotate, &verified.actor(), now).await
+        // A rotation starts policy's longest life anew, so the end to keep is the one at use.
+        let old_end = engine.policy.end_at_use(&record.token.lifecycle());
+        let end = match rotate.expiry {
+            None => old_end,
+            Some(expiry) => engine.policy.expiry(Some(expiry), now)?,
+        };
+        if is_later(end, old_end) {
+            return Err(RotateError::Unconfirmed);
+        }
+        engine.rotate(record, (rotate, end), &verified.actor(), now).await
     }
 }
 
@@ -217,19 +224,28 @@ impl OnBehalf<'_> {
             return Err(RotateError::Kind(record.token.kind));
         }
         self.engine.admitted_owner(&record.token.tenant, &record.token.owner).await?;
-        self.engine.rotate(record, rotate, &self.caller.actor(), now).await
+        let end = match rotate.expiry {
+            None => record.token.expires_at,
+            Some(expiry) => self.engine.policy.expiry(Some(expiry), now)?,
+        };
+        self.engine.rotate(record, (rotate, end), &self.caller.actor(), now).await
     }
 }
 
 impl Engine {
     /// Refuses a text that is not the current secret, unless the current one was never used: then
     /// its holder may be the one who never got it.
-    fn check_successor(&self, text: &str, record: &Record) -> Result<(), RotateError> {
-        let refused = |reason| RotateError::from(denied(Some(&record.token.id), reason));
+    fn check_successor(
+        &self,
+        text: &str,
+        record: &Record,
+        now: Timestamp,
+    ) -> Result<(), VerifyError> {
+        let refused = |reason| denied(Some(&record.token.id), reason);
         let facts = Facts::of(record, &self.catalog);
         let text =
             TokenText::parse(text, &self.brands).map_err(|_| refused(DenialReason::Malformed))?;
-        let presented = self.check_secret(&text, &facts);
+        let presented = self.check_secret(&text, &facts, now);
         match presented.map_err(|refusal| refusal.of(&facts.id))? {
             Presented::Current => Ok(()),
             Presented::Older if facts.awaits_first_use() => Ok(()),
@@ -237,10 +253,11 @@ impl Engine {
         }
     }
 
+    /// Writes a rotation after which the token has this end.
     async fn rotate(
         &self,
         record: Record,
-        rotate: Rotate,
+        (rotate, end): (Rotate, Option<Timestamp>),
         by: &Actor,
         now: Timestamp,
     ) -> Result<Issued, RotateError> {
@@ -248,10 +265,6 @@ impl Engine {
         if token.is_derived() {
             return Err(RotateError::Kind(token.kind));
         }
-        let end = match rotate.expiry {
-            None => token.expires_at,
-            Some(expiry) => self.policy.expiry(Some(expiry), now)?,
-        };
         let plain =
             PlainToken::with_id(self.brands.current(), token.kind, &token.id, &*self.entropy)?;
         // The secret that is replaced gains nothing from the rotation: it goes on no longer than
@@ -275,7 +288,7 @@ impl Engine {
             digest: Some(self.digest_of(&plain)?),
             superseded,
             rotation: Some(Some(rotation)),
-            expires_at: rotate.expiry.map(|_| end),
+            expires_at: (end != token.expires_at).then_some(end),
             ..Change::default()
         };
         let updated = self.store.update(&token.id, token.version, &change, now).await?;

@@ -169,14 +169,19 @@ impl Engine {
             }
             facts.fetch_early();
             let case = (context, now, Purpose::Use);
-            let judged = match self.check_secret(&text, facts) {
+            let judged = match self.check_secret(&text, facts, now) {
                 Ok(presented) => self.judge(presented, facts, case, &Fetched::default()),
                 Err(refusal) => Err(Hold::Against(refusal)),
             };
             match judged {
                 Ok(rest) => *verified = Some(Verified::new(facts, rest)),
-                Err(Hold::Against(Refusal::Denied(reason))) => against = Some(reason),
-                // An outage is found again on the way that can tell of it.
+                // A cache may know an older secret than the one another node gave out, and an
+                // outage is found again on the way that can tell of it.
+                Err(Hold::Against(Refusal::Denied(reason)))
+                    if reason != DenialReason::WrongSecret =>
+                {
+                    against = Some(reason);
+                }
                 Err(_) => {}
             }
         });
@@ -194,7 +199,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Verified, VerifyError> {
         let text = &self.read(text, context)?;
-        let (facts, presented) = self.presented(text).await?;
+        let (facts, presented) = self.presented(text, now).await?;
         let mut fetched = Fetched::default();
         let case = (context, now, Purpose::Use);
         loop {
@@ -219,7 +224,7 @@ impl Engine {
         let context = Context { kinds: KindSet::ALL, ..Context::default() };
         let judged = async {
             let text = self.read(text, &context)?;
-            let (facts, presented) = self.presented(&text).await?;
+            let (facts, presented) = self.presented(&text, now).await?;
             let case = (&context, now, Purpose::Look);
             let verified = self.weigh(presented, &facts, case).await?;
             Ok((facts, verified))
@@ -255,13 +260,25 @@ impl Engine {
     }
 
     /// The facts of a presented text, and which secret it holds.
-    async fn presented(&self, text: &TokenText<'_>) -> Result<(Facts, Presented), VerifyError> {
+    async fn presented(
+        &self,
+        text: &TokenText<'_>,
+        now: Timestamp,
+    ) -> Result<(Facts, Presented), VerifyError> {
         let id = text.id();
-        let Some(facts) = self.facts(id).await.map_err(Outage::from)? else {
+        if let Some(facts) = self.resident_facts(id) {
+            match self.check_secret(text, &facts, now) {
+                Ok(presented) => return Ok((facts, presented)),
+                // A cache may know an older secret than the one another node gave out.
+                Err(Refusal::Denied(DenialReason::WrongSecret)) => {}
+                Err(refusal) => return Err(refusal.of(id)),
+            }
+        }
+        let Some(facts) = self.read_facts(id).await.map_err(Outage::from)? else {
             self.peppers.check_nothing(text);
             return Err(denied(Some(id), DenialReason::Unknown));
         };
-        let presented = self.check_secret(text, &facts).map_err(|refusal| refusal.of(id))?;
+        let presented = self.check_secret(text, &facts, now).map_err(|why| why.of(id))?;
         Ok((facts, presented))
     }
 
@@ -344,13 +361,23 @@ impl Engine {
         &self,
         id: &TokenId,
     ) -> Result<Option<Facts>, crate::store::StoreError> {
+        match self.resident_facts(id) {
+            Some(facts) => Ok(Some(facts)),
+            None => self.read_facts(id).await,
+        }
+    }
+
+    /// A copy of the facts that the store has in memory.
+    fn resident_facts(&self, id: &TokenId) -> Option<Facts> {
         let mut resident = None;
         self.store.resident(id, &mut |facts| {
             resident = self.catalog.owns(&facts.scopes).then(|| facts.clone());
         });
-        if resident.is_some() {
-            return Ok(resident);
-        }
+        resident
+    }
+
+    /// The facts of a token, as they are stored now.
+    async fn read_facts(&self, id: &TokenId) -> Result<Option<Facts>, crate::store::StoreError> {
         let record = self.store.find(id).await?;
         Ok(record.map(|record| Facts::of(&record, &self.catalog)))
     }
@@ -359,6 +386,7 @@ impl Engine {
         &self,
         text: &TokenText<'_>,
         facts: &Facts,
+        now: Timestamp,
     ) -> Result<Presented, Refusal> {
         let older = facts.rare.as_ref().and_then(|rare| rare.superseded.as_ref());
         let digests = [(Presented::Current, Some(&facts.digest)), (Presented::Older, older)];
@@ -372,6 +400,9 @@ impl Engine {
                 DigestCheck::Unusable => {
                     return Err(DenialReason::UnusableDigest.into());
                 }
+                // After the overlap the text is refused whether or not it was the older secret.
+                DigestCheck::MissingPepper
+                    if presented == Presented::Older && facts.grace_is_over(now) => {}
                 DigestCheck::MissingPepper => {
                     return Err(Outage::MissingPepper { id: *text.id() }.into());
                 }

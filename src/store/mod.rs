@@ -3,6 +3,8 @@
 //! A store keeps [`Record`](crate::Record)s and takes few, coarse, atomic steps. It never sees a
 //! secret, never reads a clock, and knows nothing of the engine above it.
 
+#[cfg(feature = "cache")]
+mod cached;
 mod change;
 mod changes;
 #[cfg(feature = "conformance")]
@@ -19,6 +21,8 @@ mod redis;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
+#[cfg(feature = "cache")]
+pub use cached::{AgeClock, CacheOptions, CachedStore, SystemAgeClock};
 pub use change::{Admission, Change, Purge, Use};
 pub use changes::{Changes, Notice};
 pub use contract::TokenStore;

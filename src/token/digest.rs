@@ -212,11 +212,17 @@ impl PepperRing {
         Ok(self)
     }
 
-    /// Refuses digests made without a pepper from now on.
+    /// Refuses digests made without a pepper from now on. An engine is not built with a ring that
+    /// requires a pepper and has no current one.
     #[must_use]
     pub fn require(mut self) -> Self {
         self.required = true;
         self
+    }
+
+    /// Whether the digests that are made today are accepted today.
+    pub(crate) fn accepts_its_own(&self) -> bool {
+        self.current.is_some() || !self.required
     }
 
     /// The digest of a token under the current pepper.

@@ -25,8 +25,25 @@ async fn sqlite_in_memory() -> hallpass::SqliteStore {
     hallpass::SqliteStore::open_in_memory().unwrap()
 }
 
+#[cfg(feature = "cache")]
+async fn cached_memory() -> std::sync::Arc<dyn hallpass::TokenStore> {
+    crate::cached_support::coherent(MemoryStore::new())
+}
+
+#[cfg(all(feature = "cache", feature = "sqlite"))]
+async fn cached_sqlite() -> hallpass::conformance::Fixture {
+    let directory = tempfile::tempdir().unwrap();
+    let store = hallpass::SqliteStore::open(directory.path().join("tokens")).unwrap();
+    let store = crate::cached_support::coherent(store);
+    hallpass::conformance::Fixture::new(store).with_guard(directory)
+}
+
 hallpass::conformance_tests! {
     memory,
+    #[cfg(feature = "cache")]
+    cached_memory,
+    #[cfg(all(feature = "cache", feature = "sqlite"))]
+    cached_sqlite,
     #[cfg(feature = "sqlite")]
     sqlite,
     #[cfg(feature = "sqlite")]

@@ -10,6 +10,12 @@
 
 #[cfg(feature = "conformance")]
 mod broken;
+#[cfg(all(feature = "cache", feature = "conformance"))]
+mod cached;
+#[cfg(all(feature = "cache", feature = "conformance"))]
+mod cached_engine;
+#[cfg(all(feature = "cache", feature = "conformance"))]
+mod cached_support;
 mod cancellation;
 #[cfg(feature = "conformance")]
 mod conformance;

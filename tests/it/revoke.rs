@@ -171,6 +171,8 @@ fn whoever_holds_the_secret_may_end_the_token() {
     for text in ["", "x", &zeros, &other_kind, &unknown, token.token.id.as_str()] {
         assert_eq!(end(text).unwrap(), None);
     }
+    let refused = |event: &Event| matches!(event, Event::Denied { .. });
+    assert_eq!(world.events.count(refused), 6);
     assert!(world.accepts(&token));
     assert_eq!(end(token.plain.expose()).unwrap(), Some(token.token.id));
     assert!(!world.accepts(&token));

@@ -424,15 +424,38 @@ fn a_token_alone_does_not_lengthen_its_own_life() {
 }
 
 #[test]
+fn a_token_alone_keeps_the_end_that_policy_set() {
+    let world = World::with(|policy| policy.allow_never = true);
+    let old = world.issue(ci("never").expiry(Expiry::Never));
+    let strict = world.again(|builder| builder);
+    let rotate = |text: &str, rotate: Rotate| {
+        run(strict.rotate_presented(text, &Context::default(), rotate))
+    };
+    let end = after(TimeDelta::days(366));
+    world.clock.set(after(TimeDelta::days(360)));
+    let later = Rotate::new().expiry(Expiry::At(end.to_utc() + micro()));
+    let asked = rotate(old.plain.expose(), later);
+    assert!(matches!(asked, Err(RotateError::Unconfirmed)), "{asked:?}");
+    let new = rotate(old.plain.expose(), Rotate::new()).unwrap();
+    assert_eq!(new.token.expires_at, Some(end));
+    world.clock.set(end);
+    assert!(run(strict.verify(new.plain.expose(), &Context::default())).is_err());
+}
+
+#[test]
 fn the_older_secret_rotates_only_until_the_new_one_is_used() {
     let world = World::new();
     let old = world.token("ci");
     let lost = present(&world, old.plain.expose(), Rotate::new()).unwrap();
     let new = present(&world, old.plain.expose(), Rotate::new()).unwrap();
     assert!(!world.accepts(&lost) && world.accepts(&new));
+    world.events.take();
     let second = present(&world, old.plain.expose(), Rotate::new());
     assert!(matches!(second, Err(RotateError::Denied(denial))
         if denial.reason() == DenialReason::Superseded));
+    assert!(matches!(world.events.take()[..],
+        [Event::Denied { id: Some(id), reason: DenialReason::Superseded, .. }]
+        if id == old.token.id));
     // It still calls until the overlap ends, and the one in use is not disturbed.
     assert!(world.accepts(&old) && world.accepts(&new));
 }

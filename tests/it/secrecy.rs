@@ -129,6 +129,103 @@ fn nothing_that_is_formatted_holds_a_secret_a_digest_or_a_pepper() {
     assert!(shown.contains(issued.token.id.as_str()));
 }
 
+/// Where traces are written.
+#[cfg(all(feature = "tracing", feature = "http"))]
+#[derive(Debug, Clone, Default)]
+struct Lines(Arc<std::sync::Mutex<Vec<u8>>>);
+
+#[cfg(all(feature = "tracing", feature = "http"))]
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(all(feature = "tracing", feature = "http"))]
+#[test]
+fn nothing_that_is_traced_at_any_level_holds_a_secret_or_a_digest() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let mut hidden = Vec::new();
+    tracing::subscriber::with_default(subscriber, || {
+        for store in crate::world::stores() {
+            hidden.extend(traced_life(&World::build(store(), |builder| {
+                builder.events(hallpass::TracingSink)
+            })));
+        }
+    });
+    let traced = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    for event in
+        ["Issued", "Rotated", "Updated", "Revoked", "Denied", "Forbidden", "Reused", "Unavailable"]
+    {
+        assert!(traced.contains(event), "{event} was not traced");
+    }
+    for part in hidden {
+        assert!(!traced.contains(&part), "a secret or a digest is traced");
+    }
+}
+
+/// Lets some tokens live, and tells what nobody may read of them.
+#[cfg(all(feature = "tracing", feature = "http"))]
+fn traced_life(world: &World) -> Vec<String> {
+    let issued = world.token("ci");
+    let text = issued.plain.expose();
+    let context = Context::default();
+    let child = run(world.hallpass.exchange(text, &context, Exchange::new())).unwrap();
+    let wrong = text_of("pat", issued.token.id.as_str(), &"q".repeat(43));
+    for bad in [&wrong, &format!("{text}x"), &text_of("pat", "0000000000000000", &"q".repeat(43))] {
+        assert!(world.verify(bad).is_err());
+    }
+
+    let sources = hallpass::Sources::bearer().basic().header("x-token").danger_query("key");
+    let boundary = hallpass::Boundary::builder(world.hallpass.clone()).sources(sources);
+    let boundary = boundary.build().unwrap();
+    let hooks = boundary.compile(hallpass::Requirement::scope("hooks")).unwrap();
+    for request in [
+        http::Request::get("/").header("authorization", format!("Bearer {text}")),
+        http::Request::get("/").header("authorization", format!("Bearer {text}x")),
+        http::Request::get("/").header("authorization", format!("Bearer  {text}")),
+        http::Request::get("/").header("x-token", text),
+        http::Request::post(format!("/?key={text}")),
+        http::Request::get(format!("/?key={text}")).header("x-token", text),
+        http::Request::get(format!("/?key={text}")),
+    ] {
+        let (mut head, ()) = request.body(()).unwrap().into_parts();
+        let rejection = run(boundary.admit(&mut head, Some(&hooks), None)).unwrap_err();
+        tracing::trace!(?head, ?rejection, %rejection);
+    }
+
+    let rotate = Rotate::new().overlap(TimeDelta::zero());
+    let rotated = run(world.hallpass.rotate(&issued.token.id, rotate)).unwrap();
+    assert!(world.verify(text).is_err());
+    assert!(world.accepts(&rotated));
+    run(world.hallpass.update(&issued.token.id, Edit::new().name("a\nb"))).unwrap_err();
+    run(world.hallpass.update(&issued.token.id, Edit::new().name("other"))).unwrap();
+    world.store.cool();
+    world.store.breaks(Step::Find, Fault::Fails);
+    assert!(world.verify(rotated.plain.expose()).is_err());
+    world.store.heals();
+    let record = world.record(&issued);
+    run(world.hallpass.revoke_text(rotated.plain.expose(), RevocationReason::Leaked)).unwrap();
+    run(world.hallpass.maintain()).unwrap();
+
+    let digests = [Some(record.digest), record.superseded];
+    let codes = digests.into_iter().flatten().map(|digest| {
+        let stored = digest.to_stored();
+        stored.rsplit('$').next().unwrap().to_owned()
+    });
+    let texts = [text, rotated.plain.expose(), child.plain.expose(), &wrong];
+    texts.map(secret_of).into_iter().map(str::to_owned).chain(codes).collect()
+}
+
 #[test]
 fn a_secret_is_given_out_once() {
     let world = World::new();

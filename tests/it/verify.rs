@@ -5,9 +5,10 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use hallpass::store::{Change, Conflict};
 use hallpass::{
-    Context, DenialReason, Event, Expiry, Issue, Issued, Kind, KindSet, MemoryStore, Outage,
-    OwnerKind, PepperRing, Record, Resources, RevocationReason, Rights, Rotate, ScopeCatalog,
-    ScopeList, Status, StoreError, Token, TokenDigest, TokenStore, VerifyError,
+    BuildError, Context, DenialReason, Event, Expiry, Hallpass, Issue, Issued, Kind, KindSet,
+    MemoryStore, Outage, OwnerKind, PepperRing, Record, Resources, RevocationReason, Rights,
+    Rotate, ScopeCatalog, ScopeList, Status, StoreError, Token, TokenDigest, TokenStore,
+    VerifyError,
 };
 
 use crate::world::{
@@ -208,6 +209,25 @@ fn a_missing_pepper_is_an_outage_and_is_reported() {
 }
 
 #[test]
+fn the_pepper_of_a_replaced_secret_is_missed_no_longer_than_the_overlap() {
+    let world = World::build(Arc::new(MemoryStore::new()), |b| b.peppers(ring(1, &[])));
+    let old = world.token("ci");
+    let both = world.again(|builder| builder.peppers(ring(2, &[1])));
+    let new = run(both.rotate(&old.token.id, Rotate::new())).unwrap();
+    let without = world.again(|builder| builder.peppers(ring(2, &[])));
+    let verify = |text: &str| run(without.verify(text, &Context::default()));
+    let wrong = text_of("pat", old.token.id.as_str(), &"0".repeat(43));
+    for text in [old.plain.expose(), &wrong] {
+        assert!(matches!(verify(text), Err(VerifyError::Unavailable(_))));
+    }
+    world.advance(TimeDelta::hours(24));
+    for text in [old.plain.expose(), &wrong] {
+        assert_eq!(denial(verify(text)).reason(), DenialReason::WrongSecret);
+    }
+    assert!(verify(new.plain.expose()).is_ok());
+}
+
+#[test]
 fn a_new_pepper_takes_over_at_the_next_use_and_old_ones_stay_good() {
     let world = World::new();
     let issued = world.token("ci");
@@ -238,6 +258,18 @@ fn a_bare_digest_is_refused_where_a_pepper_is_required() {
     let required = world.again(|builder| builder.peppers(ring(1, &[]).require()));
     let answer = run(required.verify(issued.plain.expose(), &Context::default()));
     assert_eq!(denial(answer).reason(), DenialReason::WrongSecret);
+}
+
+#[test]
+fn an_engine_that_would_refuse_its_own_tokens_is_not_built() {
+    let build = |ring| {
+        Hallpass::builder(MemoryStore::new()).brand("acme").catalog(catalog()).peppers(ring).build()
+    };
+    let retired = PepperRing::none().with_retired(1, &pepper(40)).unwrap();
+    for ring in [PepperRing::none().require(), retired.require()] {
+        assert_eq!(build(ring).unwrap_err(), BuildError::PepperMissing);
+    }
+    assert!(build(ring(1, &[]).require()).is_ok());
 }
 
 #[test]

@@ -12,6 +12,8 @@ mod row;
 mod schema;
 mod steps;
 mod store;
+#[cfg(feature = "tokio")]
+mod watch;
 
 pub use options::SqliteOptions;
 pub use store::SqliteStore;

@@ -110,7 +110,7 @@ impl SqliteOptions {
             let mut connection = Connection::open_in_memory()?;
             self.prepare(&mut connection)?;
             schema::migrate(&mut connection)?;
-            Ok::<_, StepError>(SqliteStore::new(connection, Vec::new()))
+            Ok::<_, StepError>(SqliteStore::new(connection, Vec::new(), None))
         };
         Ok(open()?)
     }
@@ -138,7 +138,9 @@ impl SqliteOptions {
                 Ok(reader)
             })
             .collect();
-        Ok(SqliteStore::new(writer, readers?))
+        // A path that is relative must mean the same file later on.
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+        Ok(SqliteStore::new(writer, readers?, Some((self.clone(), path))))
     }
 
     fn connect(&self, path: &Path, access: OpenFlags) -> Result<Connection, StepError> {
@@ -147,6 +149,18 @@ impl SqliteOptions {
             Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         self.prepare(&mut connection)?;
         Ok(connection)
+    }
+
+    /// A connection that sees what is committed to a file, and changes nothing.
+    #[cfg(feature = "tokio")]
+    pub(super) fn connect_to_watch(&self, path: &Path) -> Result<Connection, StepError> {
+        let mut access = OpenFlags::SQLITE_OPEN_READ_WRITE;
+        if self.read_only {
+            access = OpenFlags::SQLITE_OPEN_READ_ONLY;
+        }
+        let watch = self.connect(path, access)?;
+        watch.pragma_update(None, "query_only", true)?;
+        Ok(watch)
     }
 
     fn prepare(&self, connection: &mut Connection) -> Result<(), StepError> {

@@ -1,7 +1,7 @@
 //! The store itself: its connections, and which thread a step runs on.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -10,6 +10,8 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::error::StepError;
 use super::options::SqliteOptions;
+#[cfg(feature = "tokio")]
+use super::watch::Watch;
 use super::{schema, steps};
 use crate::clock::Timestamp;
 use crate::scope::ScopeCatalog;
@@ -48,6 +50,9 @@ struct Connections {
     readers: Vec<Mutex<Connection>>,
     /// Whose turn it is to be waited for when every reader is in use.
     turn: AtomicUsize,
+    /// Where the file is, unless the database is in memory, and how it was opened.
+    #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "watching needs a timer"))]
+    file: Option<(SqliteOptions, PathBuf)>,
 }
 
 impl SqliteStore {
@@ -76,10 +81,14 @@ impl SqliteStore {
         schema::sql()
     }
 
-    pub(super) fn new(writer: Connection, readers: Vec<Connection>) -> Self {
+    pub(super) fn new(
+        writer: Connection,
+        readers: Vec<Connection>,
+        file: Option<(SqliteOptions, PathBuf)>,
+    ) -> Self {
         let readers = readers.into_iter().map(Mutex::new).collect();
         let turn = AtomicUsize::new(0);
-        Self(Arc::new(Connections { writer: Mutex::new(writer), readers, turn }))
+        Self(Arc::new(Connections { writer: Mutex::new(writer), readers, turn, file }))
     }
 
     async fn write<T: Send + 'static>(
@@ -212,6 +221,18 @@ impl TokenStore for SqliteStore {
 
     fn resident(&self, _id: &TokenId, _look: &mut dyn FnMut(&Facts)) {}
 
+    /// With feature `tokio`, every commit to the file, whoever makes it, is told as a
+    /// [`Notice::Gap`](crate::store::Notice::Gap) within a tenth of a second. A database in memory
+    /// has no channel.
+    #[cfg(feature = "tokio")]
+    async fn changes(&self) -> Result<Option<Box<dyn Changes>>, StoreError> {
+        let Some((options, path)) = &self.0.file else {
+            return Ok(None);
+        };
+        Ok(Some(Box::new(Watch::new(options.clone(), path.clone()))))
+    }
+
+    #[cfg(not(feature = "tokio"))]
     async fn changes(&self) -> Result<Option<Box<dyn Changes>>, StoreError> {
         Ok(None)
     }

@@ -38,7 +38,11 @@ pub(crate) fn poll_once<F: Future>(future: &mut Pin<Box<F>>) -> Poll<F::Output> 
 
 /// Every store that races and dropped futures are tried on.
 pub(crate) fn stores() -> Vec<fn() -> Arc<dyn TokenStore>> {
-    vec![|| Arc::new(MemoryStore::new())]
+    vec![
+        || Arc::new(MemoryStore::new()),
+        #[cfg(feature = "sqlite")]
+        || Arc::new(hallpass::SqliteStore::open_in_memory().unwrap()),
+    ]
 }
 
 /// Runs one closure on each of so many threads, let go at the same moment.
