@@ -34,7 +34,7 @@
 //! # Features
 //!
 //! None is on by default. `sqlite` adds [`SqliteStore`](store), `http` the framework-neutral
-//! boundary, `tower` and `axum` the adapters on it, `tokio` a maintenance loop, `tracing` an event
+//! boundary, `oauth` the OAuth endpoints, `jwt` access tokens that other services verify, `tower` and `axum` the adapters, `tokio` a maintenance loop, `tracing` an event
 //! sink.
 
 #![warn(clippy::string_slice)]
@@ -47,6 +47,10 @@ mod clock;
 #[cfg(feature = "http")]
 pub mod credential;
 mod engine;
+#[cfg(feature = "jwt")]
+pub mod jwt;
+#[cfg(feature = "oauth")]
+pub mod oauth;
 mod owner;
 mod policy;
 mod scope;
@@ -60,6 +64,8 @@ pub use clock::{Clock, ManualClock, ParseTimestampError, SystemClock, Timestamp}
 #[cfg(feature = "http")]
 pub use credential::{Boundary, Requirement, Sources};
 pub use engine::*;
+#[cfg(feature = "oauth")]
+pub use oauth::OAuth;
 pub use owner::{EveryOwner, OwnerDirectory, OwnerDirectoryError, OwnerFacts, OwnerKind, Rights};
 pub use policy::{Ceiling, Expiry, ExpiryError, Policy, PolicyError};
 pub use scope::*;

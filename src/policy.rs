@@ -70,9 +70,18 @@ pub struct Policy {
     pub exchange_lifetime: TimeDelta,
     /// Longest life of an exchanged access token; 1 hour.
     pub max_exchange_lifetime: TimeDelta,
+    /// How long an application token lives that comes with a refresh token; 1 hour. For as long a
+    /// refresh token can be presented again if the reply to it was lost.
+    pub application_lifetime: TimeDelta,
+    /// How long an application's grant lives if nobody says: the end of every refresh token in
+    /// it, however often it is refreshed; 90 days, or `max_lifetime` if that is less.
+    pub refresh_lifetime: TimeDelta,
+    /// Most live refresh tokens that an owner can hold; 100. A grant holds one, and two once it
+    /// was refreshed. `None` for no bound.
+    pub refresh_quota: Option<u32>,
     /// For whom tokens can be exchanged beside the app itself; nobody.
     pub exchange_audiences: Vec<String>,
-    /// Whether access tokens already exchanged go on until their own end when the token they were
+    /// Whether access tokens already exchanged, or refreshed, go on until their own end when the token they were
     /// made from is revoked on request; no. They never outlive a compromise, or their owner.
     pub let_sessions_finish: bool,
     /// At least how long after a token's last noted use the next one is written; 60 seconds.
@@ -105,6 +114,9 @@ impl Default for Policy {
             reuse_revokes: false,
             exchange_lifetime: TimeDelta::minutes(15),
             max_exchange_lifetime: TimeDelta::hours(1),
+            application_lifetime: TimeDelta::hours(1),
+            refresh_lifetime: TimeDelta::days(90),
+            refresh_quota: Some(100),
             exchange_audiences: Vec::new(),
             let_sessions_finish: false,
             last_use_interval: TimeDelta::seconds(60),
@@ -141,6 +153,9 @@ impl Policy {
         }
         if !ordered(Self::MIN_EXCHANGE, self.exchange_lifetime, self.max_exchange_lifetime) {
             return Err(PolicyError::ExchangeLifetimes);
+        }
+        if !ordered(Self::MIN_EXCHANGE, self.application_lifetime, self.refresh_lifetime) {
+            return Err(PolicyError::RefreshLifetimes);
         }
         if !ordered(TimeDelta::zero(), self.overlap, self.max_overlap)
             || self.max_overlap > TimeDelta::days(7)
@@ -212,6 +227,21 @@ impl Policy {
             return Err(ExpiryError::TooShort);
         }
         Ok(end)
+    }
+
+    /// The end of an application token that is issued or refreshed at `now`, never past the end
+    /// of the grant.
+    ///
+    /// # Errors
+    /// [`ExpiryError::TooShort`] if less than five seconds would be left.
+    pub fn application_end(
+        &self,
+        grant_end: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Timestamp, ExpiryError> {
+        let end = now.checked_add(self.application_lifetime).ok_or(ExpiryError::TooLong)?;
+        let end = grant_end.map_or(end, |grant| grant.min(end));
+        if end.since(now) < Self::MIN_EXCHANGE { Err(ExpiryError::TooShort) } else { Ok(end) }
     }
 
     /// Least time an exchanged token must have left.
@@ -311,6 +341,9 @@ pub enum PolicyError {
     /// Lifetimes of exchanged tokens.
     #[error("exchange lifetimes must satisfy 5 s <= exchange_lifetime <= max_exchange_lifetime")]
     ExchangeLifetimes,
+    /// Lifetimes of refreshed tokens.
+    #[error("refresh lifetimes must satisfy 5 s <= application_lifetime <= refresh_lifetime")]
+    RefreshLifetimes,
     /// Overlaps.
     #[error("overlaps must satisfy 0 <= overlap <= max_overlap <= 7 days")]
     Overlaps,

@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 6] = [
     &["policy", "caller", "owner"],
     &["store"],
     &["engine"],
-    &["credential"],
+    &["credential", "oauth", "jwt"],
     &["tower", "axum"],
 ];
 

@@ -1,5 +1,5 @@
 //! [axum](https://docs.rs/axum): a router on which every route says what it asks for, and the
-//! verified token as an extractor.
+//! verified token as an extractor. With the feature `oauth`, `oauth` mounts those endpoints.
 //!
 //! [`Boundary::require`](crate::Boundary::require) gives a layer for an axum `Router` or
 //! `MethodRouter` too. [`GuardedRouter`] adds what a bare layer cannot know of axum: that the
@@ -45,7 +45,11 @@
 //! ```
 
 mod extract;
+#[cfg(feature = "oauth")]
+mod oauth;
 mod router;
 
 pub use extract::{original_uri, peer};
+#[cfg(feature = "oauth")]
+pub use oauth::oauth;
 pub use router::{GuardedRouter, RouteError};

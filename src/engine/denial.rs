@@ -83,11 +83,13 @@ pub enum DenialReason {
     WrongAudience,
     /// The address is not in the token's networks, or not known.
     WrongNetwork,
+    /// The token was issued to another client.
+    WrongClient,
 }
 
 impl DenialReason {
     /// Every reason, in order of declaration.
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 17] = [
         Self::Malformed,
         Self::WrongKind,
         Self::Unknown,
@@ -104,6 +106,7 @@ impl DenialReason {
         Self::ParentEnded,
         Self::WrongAudience,
         Self::WrongNetwork,
+        Self::WrongClient,
     ];
 }
 

@@ -6,7 +6,7 @@ use super::issue::{Draft, IssueError, Issued};
 use super::on_behalf::{OnBehalf, Unreachable};
 use super::settings::{ScopeWish, parse_name};
 use crate::policy::Expiry;
-use crate::token::{Kind, Token, TokenId};
+use crate::token::{Token, TokenId};
 
 impl Hallpass {
     /// Issues a copy of a token as the app itself.
@@ -29,7 +29,7 @@ impl OnBehalf<'_> {
         let engine = self.engine;
         let now = engine.clock.now();
         let source = match self.reach(id).await {
-            Ok(record) if record.token.kind != Kind::Access => record.token,
+            Ok(record) if !record.token.is_derived() => record.token,
             Ok(_) | Err(Unreachable::NotFound) => return Err(IssueError::NotFound),
             Err(Unreachable::Store(error)) => return Err(error.into()),
         };

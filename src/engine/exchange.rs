@@ -1,5 +1,7 @@
 //! Exchanges a long-lived token for a short-lived one (after RFC 8693).
 
+use std::net::IpAddr;
+
 use chrono::TimeDelta;
 
 use super::denial::{DenialReason, Outage, VerifyError};
@@ -11,9 +13,9 @@ use super::verify::denied;
 use super::{Engine, Hallpass};
 use crate::clock::Timestamp;
 use crate::policy::ExpiryError;
-use crate::scope::{Resources, Scope};
+use crate::scope::{Resources, Scope, ScopeSet};
 use crate::store::StoreError;
-use crate::token::{EntropyError, Kind, KindSet, Status, Token};
+use crate::token::{EntropyError, Kind, KindSet, Networks, Status, Tenant, Token};
 
 /// What to exchange a token for.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +24,10 @@ pub struct Exchange {
     audience: Vec<String>,
     resources: Option<Resources>,
     lifetime: Option<TimeDelta>,
+    client: Option<String>,
+    tenant: Option<Tenant>,
+    at_most: Option<ScopeSet>,
+    unless_networked: bool,
 }
 
 impl Exchange {
@@ -59,6 +65,43 @@ impl Exchange {
     #[must_use]
     pub fn lifetime(mut self, lifetime: TimeDelta) -> Self {
         self.lifetime = Some(lifetime);
+        self
+    }
+
+    /// This lifetime unless another one is asked for.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn or_lifetime(mut self, lifetime: TimeDelta) -> Self {
+        self.lifetime.get_or_insert(lifetime);
+        self
+    }
+
+    /// Refuses tokens that may be used from some networks only.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn unless_networked(mut self) -> Self {
+        self.unless_networked = true;
+        self
+    }
+
+    /// For a registered client that asks for it, which must be the one that the presented token
+    /// was issued to, if it was issued to any. The app has made sure that it is this client.
+    #[must_use]
+    pub fn for_client(mut self, client: impl Into<String>) -> Self {
+        self.client = Some(client.into());
+        self
+    }
+
+    /// Only if the presented token is of this tenant.
+    #[must_use]
+    pub fn in_tenant(mut self, tenant: Tenant) -> Self {
+        self.tenant = Some(tenant);
+        self
+    }
+
+    /// Nothing outside these scopes: asked for they are refused, unasked they are left out.
+    #[must_use]
+    pub fn at_most(mut self, scopes: ScopeSet) -> Self {
+        let scopes = self.at_most.map_or(scopes, |before| before.and(&scopes));
+        self.at_most = Some(scopes);
         self
     }
 }
@@ -151,7 +194,7 @@ impl Hallpass {
         let now = context.now.unwrap_or_else(|| engine.clock.now());
         let kinds = context.kinds.and(EXCHANGEABLE);
         let verified = self.verify(text, &Context { now: Some(now), kinds, ..*context }).await?;
-        engine.exchange(&verified, exchange, now).await
+        engine.exchange(&verified, exchange, (now, context.ip)).await
     }
 
     /// Exchanges a token that was just verified, where the text is not at hand any more: behind
@@ -168,7 +211,7 @@ impl Hallpass {
         if !EXCHANGEABLE.contains(verified.kind()) {
             return Err(denied(Some(verified.id()), DenialReason::WrongKind).into());
         }
-        self.0.exchange(verified, exchange, self.now()).await
+        self.0.exchange(verified, exchange, (self.now(), None)).await
     }
 }
 
@@ -177,9 +220,23 @@ impl Engine {
         &self,
         verified: &Verified,
         exchange: Exchange,
-        now: Timestamp,
+        (now, ip): (Timestamp, Option<IpAddr>),
     ) -> Result<Issued, ExchangeError> {
+        let refused = |reason| {
+            self.events.denied(now, (Some(*verified.id()), reason), ip);
+            ExchangeError::from(denied(Some(verified.id()), reason))
+        };
+        if exchange.tenant.as_ref().is_some_and(|tenant| tenant != verified.tenant()) {
+            // What belongs to another tenant does not exist.
+            return Err(refused(DenialReason::Unknown));
+        }
+        let foreign = |client| verified.client().is_some_and(|own| own != client);
+        if exchange.client.as_deref().is_some_and(foreign) {
+            return Err(refused(DenialReason::WrongClient));
+        }
+        check_parties(exchange.client.as_deref())?;
         let allowed = self.catalog.grantable(Kind::Access).and(verified.scopes());
+        let allowed = exchange.at_most.map_or(allowed, |most| allowed.and(&most));
         let scopes = match exchange.scopes {
             Some(scopes) => {
                 let wish = ScopeWish { scopes, presets: Vec::new() };
@@ -223,10 +280,13 @@ impl Engine {
         token.resources = resources;
         token.networks = parent.networks;
         token.audience = audience;
-        token.client = parent.client;
+        token.client = exchange.client.or(parent.client);
         token.created_by = verified.actor();
         token.expires_at = Some(expires_at);
         token.parent = Some(parent.id);
+        if exchange.unless_networked && token.networks != Networks::Anywhere {
+            return Err(refused(DenialReason::WrongNetwork));
+        }
         let draft = Draft { token, idempotency: None, quota: self.policy.exchange_quota };
         let issued = self.store_new(draft, false, now).await?;
         let event = Event::Issued {

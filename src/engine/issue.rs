@@ -41,9 +41,9 @@ pub struct Issue {
     resources: Result<Resources, ParseResourceError>,
     networks: Option<Vec<IpNet>>,
     audience: Vec<String>,
-    expiry: Option<Expiry>,
+    pub(super) expiry: Option<Expiry>,
     not_before: Option<DateTime<Utc>>,
-    client: Option<String>,
+    pub(super) client: Option<String>,
     metadata: Metadata,
     idempotency_key: Option<String>,
 }
@@ -202,6 +202,9 @@ pub enum IssueError {
     /// The owner's id is not one.
     #[error(transparent)]
     OwnerLabel(#[from] ParseLabelError),
+    /// No client was named to refresh the token.
+    #[error("say for which client to issue: call `.for_client(...)`")]
+    ClientMissing,
     /// The caller may not act for this owner.
     #[error("not found")]
     NotFound,
@@ -318,7 +321,7 @@ impl OnBehalf<'_> {
     }
 
     /// Checks a request and makes of it all of a token but its id.
-    async fn draft(&self, issue: Issue, now: Timestamp) -> Result<Draft, IssueError> {
+    pub(super) async fn draft(&self, issue: Issue, now: Timestamp) -> Result<Draft, IssueError> {
         let request = issue.idempotency_key.is_some().then(|| format!("{issue:?}"));
         let (tenant, owner) = self.owner_of(&issue)?;
         self.confirm(now).map_err(|_| IssueError::Unconfirmed)?;

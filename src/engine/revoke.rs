@@ -62,13 +62,37 @@ impl Hallpass {
 
     /// Revokes the token with this text: whoever holds the secret may end it. Tells which token it
     /// was, whether or not it was live, and `None` for any other text, which is reported as a
-    /// refusal.
+    /// refusal. A refresh token ends the whole grant it belongs to.
     ///
     /// # Errors
     /// [`Outage`] if it cannot be told whose text it is, or whether the token is revoked.
     pub async fn revoke_text(
         &self,
         text: &str,
+        reason: RevocationReason,
+    ) -> Result<Option<TokenId>, Outage> {
+        self.revoke_presented(text, None, reason).await
+    }
+
+    /// Revokes the token with this text if it was issued to this client: what
+    /// [`revoke_text`](Self::revoke_text) does, for a client that says who it is. Any other text
+    /// is passed over.
+    ///
+    /// # Errors
+    /// [`Outage`] if it cannot be told whose text it is, or whether the token is revoked.
+    pub async fn revoke_text_of_client(
+        &self,
+        text: &str,
+        client: &str,
+        reason: RevocationReason,
+    ) -> Result<Option<TokenId>, Outage> {
+        self.revoke_presented(text, Some(client), reason).await
+    }
+
+    async fn revoke_presented(
+        &self,
+        text: &str,
+        client: Option<&str>,
         reason: RevocationReason,
     ) -> Result<Option<TokenId>, Outage> {
         let engine = &*self.0;
@@ -96,8 +120,13 @@ impl Hallpass {
                 };
             }
         };
+        let rare = facts.rare.as_ref();
+        if client.is_some() && rare.and_then(|rare| rare.client.as_deref()) != client {
+            return Ok(None);
+        }
         let by = Actor::Token(facts.id);
-        engine.revoke(engine.revocation_reach(&facts.id, reason), (by, reason), now).await?;
+        let target = ended_with(facts.kind, &facts.id, rare.and_then(|rare| rare.parent));
+        engine.revoke(engine.revocation_reach(&target, reason), (by, reason), now).await?;
         Ok(Some(facts.id))
     }
 
@@ -150,8 +179,9 @@ impl OnBehalf<'_> {
         reason: RevocationReason,
     ) -> Result<bool, RevokeError> {
         let now = self.engine.clock.now();
-        self.reach(id).await?;
-        let filter = self.engine.revocation_reach(id, reason);
+        let token = self.reach(id).await?.token;
+        let target = ended_with(token.kind, id, token.parent);
+        let filter = self.engine.revocation_reach(&target, reason);
         let revoked = self.engine.revoke(filter, (self.caller.actor(), reason), now).await?;
         Ok(revoked.contains(id))
     }
@@ -200,6 +230,11 @@ impl OnBehalf<'_> {
         };
         Ok(filter)
     }
+}
+
+/// Which token is revoked with one: a refresh token stands for the grant it belongs to.
+fn ended_with(kind: Kind, id: &TokenId, parent: Option<TokenId>) -> TokenId {
+    if kind == Kind::Refresh { parent.unwrap_or(*id) } else { *id }
 }
 
 impl super::Engine {

@@ -262,6 +262,9 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Issued, RotateError> {
         let token = &record.token;
+        if token.is_derived() {
+            return Err(RotateError::Kind(token.kind));
+        }
         let plain =
             PlainToken::with_id(self.brands.current(), token.kind, &token.id, &*self.entropy)?;
         // The secret that is replaced gains nothing from the rotation: it goes on no longer than

@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::policy::{Expiry, ExpiryError};
 use crate::scope::{Resources, ScopeSet};
 use crate::store::{Change, Conflict, StoreError};
-use crate::token::{Kind, Metadata, Networks, Record, Status, Token, TokenId};
+use crate::token::{Metadata, Networks, Record, Status, Token, TokenId};
 
 /// New settings of a token. What is not given stays as it is.
 #[derive(Debug, Clone, Default)]
@@ -133,8 +133,8 @@ pub enum UpdateError {
         /// The token that has it.
         by: TokenId,
     },
-    /// An exchanged token cannot be changed.
-    #[error("an exchanged token cannot be changed")]
+    /// A token from an exchange or a refresh, or one to refresh with, cannot be changed.
+    #[error("an exchanged or refreshed token cannot be changed")]
     Exchanged,
     /// The store failed. Whether the token was changed is unknown.
     #[error(transparent)]
@@ -216,7 +216,7 @@ impl OnBehalf<'_> {
         let record = self.reach(id).await?;
         let seen = edit.version;
         self.engine.check_open(&record, seen, now)?;
-        if record.token.kind == Kind::Access {
+        if record.token.is_derived() {
             return Err(UpdateError::Exchanged);
         }
         let change = self.change(edit, &record, now).await?;

@@ -9,7 +9,8 @@ use crate::owner::OwnerFacts;
 use crate::scope::ScopeSet;
 use crate::store::{Change, Facts, Filter, Reach};
 use crate::token::{
-    Actor, DigestCheck, Lifecycle, Revocation, RevocationReason, Status, TokenId, TokenText,
+    Actor, DigestCheck, Kind, KindSet, Lifecycle, Revocation, RevocationReason, Status, TokenId,
+    TokenText,
 };
 
 impl Hallpass {
@@ -48,12 +49,16 @@ impl Hallpass {
     }
 }
 
-/// A text presented at an instant.
-#[derive(Debug, Clone, Copy)]
-struct Presentation<'a> {
-    text: TokenText<'a>,
-    context: &'a Context<'a>,
-    now: Timestamp,
+/// What a verdict is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Letting the token be used: everything is checked, and the use is noted.
+    Use,
+    /// Refreshing: as using, whatever the audience, and nothing is noted.
+    Refresh,
+    /// Telling somebody else: neither the audience nor the network is the asker's, and nothing
+    /// is noted, reported or changed.
+    Look,
 }
 
 /// Which secret of a token was presented.
@@ -125,7 +130,6 @@ pub(super) struct Rest {
 /// What was fetched for a verdict that could not be given at once.
 #[derive(Debug, Default)]
 struct Fetched {
-    facts: bool,
     owner: Option<OwnerFacts>,
     ancestors: Vec<Facts>,
     upkept: bool,
@@ -133,16 +137,11 @@ struct Fetched {
 
 impl Engine {
     /// What can be told of a text by itself.
-    fn read<'a>(
-        &self,
-        text: &'a str,
-        context: &'a Context<'a>,
-        now: Timestamp,
-    ) -> Result<Presentation<'a>, Denial> {
+    fn read<'a>(&self, text: &'a str, context: &Context<'_>) -> Result<TokenText<'a>, Denial> {
         let text = TokenText::parse(text, &self.brands)
             .map_err(|_| Denial { reason: DenialReason::Malformed, id: None })?;
         if context.kinds.contains(text.kind()) {
-            Ok(Presentation { text, context, now })
+            Ok(text)
         } else {
             Err(Denial { reason: DenialReason::WrongKind, id: Some(*text.id()) })
         }
@@ -179,14 +178,20 @@ impl Engine {
         now: Timestamp,
         verified: &mut Option<Verified>,
     ) -> Result<(), Denial> {
-        let presentation = self.read(text, context, now)?;
-        let id = presentation.text.id();
+        let text = self.read(text, context)?;
+        let id = text.id();
         let mut against = None;
         self.store.resident(id, &mut |facts| {
             if !self.catalog.owns(&facts.scopes) {
                 return;
             }
-            match self.judge(&presentation, facts, &Fetched::default()) {
+            facts.fetch_early();
+            let case = (context, now, Purpose::Use);
+            let judged = match self.check_secret(&text, facts, now) {
+                Ok(presented) => self.judge(presented, facts, case, &Fetched::default()),
+                Err(refusal) => Err(Hold::Against(refusal)),
+            };
+            match judged {
                 Ok(rest) => *verified = Some(Verified::new(facts, rest)),
                 // A cache may know an older secret than the one another node gave out, and an
                 // outage is found again on the way that can tell of it.
@@ -211,64 +216,127 @@ impl Engine {
         context: &Context<'_>,
         now: Timestamp,
     ) -> Result<Verified, VerifyError> {
-        let presentation = self.read(text, context, now)?;
-        let text = &presentation.text;
-        let id = text.id();
-        let unknown = || {
-            self.peppers.check_nothing(text);
-            denied(Some(id), DenialReason::Unknown)
-        };
-        let resident = self.resident_facts(id);
-        let mut fetched = Fetched { facts: resident.is_none(), ..Fetched::default() };
-        let mut facts = match resident {
-            Some(facts) => facts,
-            None => self.read_facts(id).await.map_err(Outage::from)?.ok_or_else(unknown)?,
-        };
+        let text = &self.read(text, context)?;
+        let (facts, presented) = self.presented(text, now).await?;
+        let mut fetched = Fetched::default();
+        let case = (context, now, Purpose::Use);
         loop {
-            match self.judge(&presentation, &facts, &fetched) {
+            match self.settle(presented, &facts, case, &mut fetched).await {
                 Ok(rest) => return Ok(Verified::new(&facts, rest)),
-                Err(Hold::Against(Refusal::Denied(DenialReason::WrongSecret)))
-                    if !fetched.facts =>
-                {
-                    facts = self.read_facts(id).await.map_err(Outage::from)?.ok_or_else(unknown)?;
-                    fetched.facts = true;
-                }
-                Err(Hold::Against(refusal)) => return Err(refusal.of(id)),
-                Err(Hold::Reused) => return Err(self.reused(&facts, context, now).await),
-                Err(Hold::Owner) => {
-                    let owner = self.owner(facts.tenant(), &facts.owner).await;
-                    let owner = owner.map_err(Outage::from)?;
-                    let unknown = || denied(Some(id), DenialReason::OwnerUnknown);
-                    fetched.owner = Some(owner.ok_or_else(unknown)?);
-                }
-                Err(Hold::Ancestor(ancestor)) => {
-                    let ancestor = self.facts(&ancestor).await.map_err(Outage::from)?;
-                    let ended = || denied(Some(id), DenialReason::ParentEnded);
-                    fetched.ancestors.push(ancestor.ok_or_else(ended)?);
-                }
+                Err(Hold::Against(refusal)) => return Err(refusal.of(&facts.id)),
                 Err(Hold::Upkeep) => {
                     self.keep_up(text, &facts, now).await;
                     fetched.upkept = true;
                 }
+                Err(_) => return Err(self.reused(&facts, context, now).await),
             }
         }
     }
 
-    /// The verdict on a presentation of the token with these facts, from what is in memory and
-    /// what was fetched.
+    /// What a text is worth, for nobody's use.
+    pub(super) async fn look(
+        &self,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<(Facts, Verified), VerifyError> {
+        let context = Context { kinds: KindSet::ALL, ..Context::default() };
+        let judged = async {
+            let text = self.read(text, &context)?;
+            let (facts, presented) = self.presented(&text, now).await?;
+            let case = (&context, now, Purpose::Look);
+            let verified = self.weigh(presented, &facts, case).await?;
+            Ok((facts, verified))
+        };
+        let judged = Box::pin(judged).await;
+        if let Err(error @ VerifyError::Unavailable(_)) = &judged {
+            self.report(error, &context, now);
+        }
+        judged
+    }
+
+    /// What a token is worth whose secret was checked already, or is vouched for otherwise.
+    pub(super) async fn standing(
+        &self,
+        facts: &Facts,
+        case: (&Context<'_>, Timestamp, Purpose),
+    ) -> Result<Verified, VerifyError> {
+        self.weigh(Presented::Current, facts, case).await
+    }
+
+    /// The verdict for a purpose that changes nothing.
+    async fn weigh(
+        &self,
+        presented: Presented,
+        facts: &Facts,
+        case: (&Context<'_>, Timestamp, Purpose),
+    ) -> Result<Verified, VerifyError> {
+        match self.settle(presented, facts, case, &mut Fetched::default()).await {
+            Ok(rest) => Ok(Verified::new(facts, rest)),
+            Err(Hold::Against(refusal)) => Err(refusal.of(&facts.id)),
+            Err(_) => Err(denied(Some(&facts.id), DenialReason::Superseded)),
+        }
+    }
+
+    /// The facts of a presented text, and which secret it holds.
+    async fn presented(
+        &self,
+        text: &TokenText<'_>,
+        now: Timestamp,
+    ) -> Result<(Facts, Presented), VerifyError> {
+        let id = text.id();
+        if let Some(facts) = self.resident_facts(id) {
+            match self.check_secret(text, &facts, now) {
+                Ok(presented) => return Ok((facts, presented)),
+                // A cache may know an older secret than the one another node gave out.
+                Err(Refusal::Denied(DenialReason::WrongSecret)) => {}
+                Err(refusal) => return Err(refusal.of(id)),
+            }
+        }
+        let Some(facts) = self.read_facts(id).await.map_err(Outage::from)? else {
+            self.peppers.check_nothing(text);
+            return Err(denied(Some(id), DenialReason::Unknown));
+        };
+        let presented = self.check_secret(text, &facts, now).map_err(|why| why.of(id))?;
+        Ok((facts, presented))
+    }
+
+    /// Judges, and fetches what that takes, until nothing is missing.
+    async fn settle(
+        &self,
+        presented: Presented,
+        facts: &Facts,
+        case: (&Context<'_>, Timestamp, Purpose),
+        fetched: &mut Fetched,
+    ) -> Result<Rest, Hold> {
+        loop {
+            match self.judge(presented, facts, case, fetched) {
+                Err(Hold::Owner) => {
+                    let owner = self.owner(facts.tenant(), &facts.owner).await?;
+                    fetched.owner = Some(owner.ok_or(DenialReason::OwnerUnknown)?);
+                }
+                Err(Hold::Ancestor(ancestor)) => {
+                    let ancestor = self.facts(&ancestor).await?;
+                    fetched.ancestors.push(ancestor.ok_or(DenialReason::ParentEnded)?);
+                }
+                judged => return judged,
+            }
+        }
+    }
+
+    /// The verdict on a token with these facts whose secret was checked, from what is in memory
+    /// and what was fetched.
+    #[inline]
     fn judge(
         &self,
-        presentation: &Presentation<'_>,
+        presented: Presented,
         facts: &Facts,
+        (context, now, purpose): (&Context<'_>, Timestamp, Purpose),
         fetched: &Fetched,
     ) -> Result<Rest, Hold> {
-        let Presentation { text, context, now } = presentation;
-        facts.fetch_early();
-        let presented = self.check_secret(text, facts, *now)?;
-        let expires_at = match self.check_status(facts, presented, *now) {
+        let expires_at = match self.check_status(facts, presented, now) {
             // A token that rests can be taken back, so its replaced secret is watched as ever.
             Ok(_) | Err(DenialReason::Suspended | DenialReason::NotYetValid)
-                if presented == Presented::Older && facts.grace_is_over(*now) =>
+                if presented == Presented::Older && facts.grace_is_over(now) =>
             {
                 return Err(Hold::Reused);
             }
@@ -282,11 +350,14 @@ impl Engine {
         let scopes = self.check_owner(facts, &owner.ok_or(Hold::Owner)?)?;
         if let Some(rare) = &facts.rare {
             if let Some(parent) = &rare.parent {
-                self.check_ancestors(parent, &fetched.ancestors, *now)?;
+                self.check_ancestors(facts.kind, parent, &fetched.ancestors, now)?;
             }
-            if !rare.networks.admit(context.ip) {
+            if purpose != Purpose::Look && !rare.networks.admit(context.ip) {
                 return Err(DenialReason::WrongNetwork.into());
             }
+        }
+        if purpose != Purpose::Use {
+            return Ok(Rest { scopes, expires_at });
         }
         let audience = facts.rare.as_ref().map(|rare| rare.audience.as_slice()).unwrap_or_default();
         let addressed = match context.audience {
@@ -299,7 +370,7 @@ impl Engine {
         if presented == Presented::Current && !fetched.upkept && self.wants_upkeep(facts) {
             return Err(Hold::Upkeep);
         }
-        self.uses.note(facts, context, *now);
+        self.uses.note(facts, context, now);
         Ok(Rest { scopes, expires_at })
     }
 
@@ -397,10 +468,13 @@ impl Engine {
     /// Refuses a token whose ancestor ended, unless policy lets it finish.
     fn check_ancestors(
         &self,
+        kind: Kind,
         parent: &TokenId,
         fetched: &[Facts],
         now: Timestamp,
     ) -> Result<(), Hold> {
+        // A session may finish; what starts new ones may not.
+        let may_finish = kind != Kind::Refresh;
         let mut next = Some(*parent);
         // Chains are short by construction; a longer one is a forged record.
         for _ in 0..MAX_ANCESTORS {
@@ -410,7 +484,7 @@ impl Engine {
             let mut ancestor = None;
             let mut look = |facts: &Facts| {
                 let parent = facts.rare.as_ref().and_then(|rare| rare.parent);
-                ancestor = Some((self.lets_live(facts, now), parent));
+                ancestor = Some((self.lets_live(facts, may_finish, now), parent));
             };
             match fetched.iter().find(|facts| facts.id == id) {
                 Some(facts) => look(facts),
@@ -426,8 +500,9 @@ impl Engine {
     }
 
     /// Whether what was made from a token is good as far as this token goes.
-    fn lets_live(&self, facts: &Facts, now: Timestamp) -> bool {
-        let spared = facts.revoked_for.is_some_and(|why| self.policy.spares_children(why));
+    fn lets_live(&self, facts: &Facts, may_finish: bool, now: Timestamp) -> bool {
+        let spared =
+            may_finish && facts.revoked_for.is_some_and(|why| self.policy.spares_children(why));
         let revoked_at = if spared { None } else { facts.lifecycle.revoked_at };
         let expires_at = self.policy.end_at_use(&facts.lifecycle);
         let lifecycle = Lifecycle { revoked_at, expires_at, ..facts.lifecycle };

@@ -14,6 +14,8 @@ mod text;
 pub use brand::{Brand, Brands, ParseBrandError};
 pub(crate) use digest::DigestCheck;
 pub use digest::{PepperError, PepperId, PepperRing, TokenDigest};
+#[cfg(feature = "oauth")]
+pub(crate) use entropy::fill_base62;
 pub use entropy::{Entropy, EntropyError, OsEntropy};
 pub use id::{ParseTokenIdError, TokenId};
 pub use kind::{Kind, KindSet};

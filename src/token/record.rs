@@ -107,6 +107,13 @@ impl Token {
         }
     }
 
+    /// Whether it belongs to what it was made from, by exchange or refresh, or others belong to
+    /// it: such tokens are not edited, copied or rotated by themselves.
+    #[must_use]
+    pub fn is_derived(&self) -> bool {
+        self.parent.is_some() || matches!(self.kind, Kind::Access | Kind::Refresh)
+    }
+
     /// The instants that decide its status.
     #[must_use]
     pub fn lifecycle(&self) -> Lifecycle {

@@ -37,8 +37,21 @@ mod http_tokens;
 #[cfg(feature = "tower")]
 mod http_tower;
 mod issue;
+#[cfg(feature = "jwt")]
+mod jwt;
 mod list;
 mod maintain;
+#[cfg(all(feature = "axum", feature = "oauth"))]
+mod oauth_axum;
+#[cfg(feature = "oauth")]
+mod oauth_clients;
+#[cfg(feature = "oauth")]
+mod oauth_exchange;
+#[cfg(feature = "oauth")]
+mod oauth_introspect;
+#[cfg(feature = "oauth")]
+mod oauth_support;
+mod refresh;
 mod revoke;
 mod rotate;
 mod secrecy;

@@ -1,0 +1,241 @@
+//! Signs access tokens.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::TimeDelta;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::compact::{Compact, MAX_JWT_LEN};
+use super::key_ring::KeyRing;
+use crate::clock::Timestamp;
+use crate::engine::{Context, Exchange, ExchangeError, Hallpass, Introspection, Outage};
+use crate::policy::ExpiryError;
+use crate::scope::{Resources, Scope, ScopeSet};
+use crate::store::StoreError;
+use crate::token::{RevocationReason, Tenant, Token, TokenId};
+
+/// Signs access tokens of an app as JWTs (RFC 9068).
+///
+/// See the [module](super) for an example.
+#[derive(Debug, Clone)]
+pub struct JwtIssuer {
+    name: String,
+    keys: KeyRing,
+    lifetime: TimeDelta,
+}
+
+/// An access token as a JWT: the one time its text exists.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct IssuedJwt {
+    /// The signed text.
+    pub plain: JwtText,
+    /// The record of the token, whose id is the `jti`.
+    pub token: Token,
+}
+
+/// The text of a JWT. It is wiped from memory when dropped and not shown by `Debug`.
+pub struct JwtText(Zeroizing<String>);
+
+impl JwtText {
+    /// The text.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for JwtText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JwtText(redacted)")
+    }
+}
+
+#[derive(Serialize)]
+struct Header<'a> {
+    alg: &'static str,
+    typ: &'static str,
+    kid: &'a str,
+}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: Audience<'a>,
+    client_id: &'a str,
+    jti: &'a str,
+    iat: i64,
+    exp: i64,
+    scope: &'a str,
+    resources: &'a Resources,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Audience<'a> {
+    One(&'a str),
+    Some(&'a [String]),
+}
+
+impl JwtIssuer {
+    /// Longest life of a token: 60 minutes. A verifier that does not ask whether a token was
+    /// revoked accepts it for that long.
+    pub const MAX_LIFETIME: TimeDelta = TimeDelta::minutes(60);
+
+    /// An issuer of this name, an `https` URL, that signs with these keys. Its tokens live for 10
+    /// minutes unless somebody asks for less or more.
+    #[must_use]
+    pub fn new(name: impl Into<String>, keys: KeyRing) -> Self {
+        Self { name: name.into(), keys, lifetime: TimeDelta::minutes(10) }
+    }
+
+    /// Another lifetime of tokens, at most 60 minutes and at most policy's longest exchange.
+    #[must_use]
+    pub fn lifetime(mut self, lifetime: TimeDelta) -> Self {
+        self.lifetime = lifetime.min(Self::MAX_LIFETIME);
+        self
+    }
+
+    /// The issuer's name, `iss`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The keys.
+    #[must_use]
+    pub fn keys(&self) -> &KeyRing {
+        &self.keys
+    }
+
+    /// Exchanges the presented token for a JWT, as [`Hallpass::exchange`] does for an opaque
+    /// token. A token for the app itself names the issuer as audience.
+    ///
+    /// The JWT has a record, whose id it names, so that it is listed, revoked and ends with its
+    /// parent as every other. The record is durable before the text exists.
+    ///
+    /// # Errors
+    /// [`ExchangeError`] as an exchange for an opaque token; also if the presented token may be
+    /// used from some networks only, which a JWT could not say.
+    pub async fn exchange(
+        &self,
+        hallpass: &Hallpass,
+        text: &str,
+        context: &Context<'_>,
+        exchange: Exchange,
+    ) -> Result<IssuedJwt, ExchangeError> {
+        let lifetime = self.lifetime.min(hallpass.policy().max_exchange_lifetime);
+        let exchange = exchange.or_lifetime(lifetime).unless_networked();
+        let now = context.now.unwrap_or_else(|| hallpass.now());
+        let token = hallpass.exchange(text, context, exchange).await?.token;
+        let signed = match hallpass.standing_of(&token.id).await {
+            Ok(Some(standing)) => self.sign(&token, standing.verified.scopes(), now),
+            Ok(None) => Err(StoreError::unavailable(Unsignable).into()),
+            Err(outage) => Err(outage.into()),
+        };
+        match signed {
+            Ok(plain) => Ok(IssuedJwt { plain, token }),
+            Err(error) => {
+                // Nobody has it; if this fails it ends by itself.
+                let _ = hallpass.revoke(&token.id, RevocationReason::Requested).await;
+                Err(error)
+            }
+        }
+    }
+
+    fn sign(
+        &self,
+        token: &Token,
+        scopes: &ScopeSet,
+        now: Timestamp,
+    ) -> Result<JwtText, ExchangeError> {
+        let failed = || StoreError::unavailable(Unsignable);
+        let end = token.expires_at.ok_or_else(failed)?;
+        if end.since(token.created_at) > Self::MAX_LIFETIME {
+            return Err(ExpiryError::TooLong.into());
+        }
+        let key = self.keys.current(now).ok_or_else(failed)?;
+        let scopes: Vec<_> = scopes.iter().map(Scope::as_str).collect();
+        let parent = token.parent.unwrap_or(token.id);
+        let header = Header {
+            alg: key.public().algorithm().as_str(),
+            typ: "at+jwt",
+            kid: key.public().kid(),
+        };
+        let claims = Claims {
+            iss: &self.name,
+            sub: token.owner.as_str(),
+            aud: match token.audience.as_slice() {
+                [] => Audience::One(&self.name),
+                [one] => Audience::One(one),
+                some => Audience::Some(some),
+            },
+            // A personal token is its own client.
+            client_id: token.client.as_deref().unwrap_or(parent.as_str()),
+            jti: token.id.as_str(),
+            iat: seconds(token.created_at),
+            exp: seconds(end),
+            scope: &scopes.join(" "),
+            resources: &token.resources,
+            tenant: (token.tenant != Tenant::DEFAULT).then(|| token.tenant.as_str()),
+        };
+        let encode = |json: Result<Vec<u8>, serde_json::Error>| {
+            json.map(|json| URL_SAFE_NO_PAD.encode(json)).map_err(|_| failed())
+        };
+        let header = encode(serde_json::to_vec(&header))?;
+        let claims = encode(serde_json::to_vec(&claims))?;
+        let mut text = Zeroizing::new(String::with_capacity(header.len() + claims.len() + 600));
+        text.push_str(&header);
+        text.push('.');
+        text.push_str(&claims);
+        let signature = key.sign(text.as_bytes()).map_err(|_| failed())?;
+        text.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut text);
+        if text.len() > MAX_JWT_LEN {
+            return Err(failed().into());
+        }
+        Ok(JwtText(text))
+    }
+
+    /// Which record a text names, if this issuer signed it. Whether the token is any good, the
+    /// record tells.
+    #[must_use]
+    pub fn recognise(&self, text: &str, now: Timestamp) -> Option<TokenId> {
+        let compact = Compact::parse(text)?;
+        let keys = self.keys.published(now);
+        let key = keys.iter().find(|key| key.public().kid() == compact.kid)?.public();
+        let signed = key.algorithm().as_str() == compact.algorithm
+            && key.verifies(compact.signed.as_bytes(), &compact.signature);
+        let claims = compact.claims().filter(|_| signed)?;
+        (claims.text("iss")? == self.name).then(|| claims.text("jti")?.parse().ok())?
+    }
+
+    /// Tells what a JWT of this issuer is worth right now, as [`Hallpass::introspect`] does for
+    /// other texts.
+    ///
+    /// # Errors
+    /// [`Outage`] if it cannot be told.
+    pub async fn introspect(
+        &self,
+        hallpass: &Hallpass,
+        text: &str,
+    ) -> Result<Option<Introspection>, Outage> {
+        match self.recognise(text, hallpass.now()) {
+            Some(id) => hallpass.standing_of(&id).await,
+            None => Ok(None),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the token could not be signed")]
+struct Unsignable;
+
+/// Whole seconds since the Unix epoch, those begun not counted.
+fn seconds(instant: Timestamp) -> i64 {
+    instant.as_micros().div_euclid(1_000_000)
+}

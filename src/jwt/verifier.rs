@@ -1,0 +1,235 @@
+//! Verifies access tokens where they are used, without asking who issued them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use serde_json::Value;
+
+use super::claims::JwtClaims;
+use super::compact::Compact;
+use super::issuer::JwtIssuer;
+use super::keys::{FetchKeys, JwkSet, Keys, KeysError};
+use super::object::Object;
+use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::engine::Hallpass;
+
+/// Verifies JWT access tokens (RFC 9068) for a service. Cheap to clone.
+///
+/// Every claim is checked here, whatever a library would let pass. See the [module](super) for
+/// the rules and an example.
+#[derive(Debug, Clone)]
+pub struct JwtVerifier(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    issuer: String,
+    audience: String,
+    keys: Keys,
+    leeway: TimeDelta,
+    revocations: Option<Box<dyn RevocationCheck>>,
+    clock: Box<dyn Clock>,
+}
+
+/// Why a JWT was not accepted: a denial or an outage, never mixed up.
+#[derive(Debug, thiserror::Error)]
+pub enum JwtError {
+    /// The text is refused, for whatever reason. Answer 401.
+    #[error("the access token is invalid")]
+    Denied,
+    /// The keys cannot be had. Answer 503.
+    #[error("tokens cannot be verified right now")]
+    Keys(#[from] KeysError),
+    /// It cannot be told whether the token was revoked. Answer 503.
+    #[error("tokens cannot be verified right now")]
+    Revocations(#[from] RevocationCheckError),
+}
+
+/// Tells whether a token whose signature and claims are good was revoked, or its owner, or what it
+/// was made from: by asking the introspection endpoint, or the engine itself.
+#[async_trait]
+pub trait RevocationCheck: fmt::Debug + Send + Sync + 'static {
+    /// Whether the token still lives.
+    ///
+    /// # Errors
+    /// [`RevocationCheckError`] if it cannot be told.
+    async fn is_live(&self, token: &JwtClaims) -> Result<bool, RevocationCheckError>;
+}
+
+/// Whether a token was revoked could not be told.
+#[derive(Debug, thiserror::Error)]
+#[error("whether the token was revoked cannot be told")]
+pub struct RevocationCheckError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+#[async_trait]
+impl<R: RevocationCheck + ?Sized> RevocationCheck for Arc<R> {
+    async fn is_live(&self, token: &JwtClaims) -> Result<bool, RevocationCheckError> {
+        (**self).is_live(token).await
+    }
+}
+
+/// The engine that issued the tokens, in the same process.
+#[async_trait]
+impl RevocationCheck for Hallpass {
+    async fn is_live(&self, token: &JwtClaims) -> Result<bool, RevocationCheckError> {
+        let Some(id) = token.record() else {
+            return Ok(false);
+        };
+        match self.standing_of(&id).await {
+            Ok(standing) => Ok(standing.is_some()),
+            Err(outage) => Err(RevocationCheckError(Box::new(outage))),
+        }
+    }
+}
+
+impl JwtVerifier {
+    /// A verifier of tokens by this issuer for this audience, with keys from a file or the
+    /// configuration.
+    #[must_use]
+    pub fn new(issuer: impl Into<String>, audience: impl Into<String>, keys: JwkSet) -> Self {
+        Self::on(issuer.into(), audience.into(), Keys::Fixed(Arc::new(keys)))
+    }
+
+    /// The same, with keys that are fetched when the first token arrives and again every five
+    /// minutes. If that fails they are used for 24 hours.
+    #[must_use]
+    pub fn fetching(
+        issuer: impl Into<String>,
+        audience: impl Into<String>,
+        keys: impl FetchKeys,
+    ) -> Self {
+        Self::on(issuer.into(), audience.into(), Keys::fetched(keys))
+    }
+
+    fn on(issuer: String, audience: String, keys: Keys) -> Self {
+        let clock = Box::new(SystemClock);
+        let leeway = TimeDelta::zero();
+        Self(Arc::new(Inner { issuer, audience, keys, leeway, revocations: None, clock }))
+    }
+
+    /// How far clocks may differ: at most 30 seconds, none unless given.
+    #[must_use]
+    pub fn leeway(self, leeway: TimeDelta) -> Self {
+        self.change(|inner| inner.leeway = leeway.clamp(TimeDelta::zero(), TimeDelta::seconds(30)))
+    }
+
+    /// Asks about each token whether it was revoked. Without it, a revoked token is accepted
+    /// until it ends.
+    #[must_use]
+    pub fn revocations(self, check: impl RevocationCheck) -> Self {
+        self.change(|inner| inner.revocations = Some(Box::new(check)))
+    }
+
+    /// Another clock than the system's.
+    #[must_use]
+    pub fn clock(self, clock: impl Clock) -> Self {
+        self.change(|inner| inner.clock = Box::new(clock))
+    }
+
+    /// Sets up a verifier that nobody shares yet; one that is shared stays as it is.
+    fn change(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            change(inner);
+        }
+        self
+    }
+
+    /// Verifies a text: form, header, key, signature, claims, and whether it was revoked, if that
+    /// is asked.
+    ///
+    /// # Errors
+    /// [`JwtError::Denied`] if the text is refused, another one if that cannot be told.
+    pub async fn verify(&self, text: &str) -> Result<JwtClaims, JwtError> {
+        let inner = &*self.0;
+        let now = inner.clock.now();
+        let compact = Compact::parse(text).ok_or(JwtError::Denied)?;
+        let keys = inner.keys.at(now).await?;
+        // The key decides the algorithm; the header only has to agree.
+        let key = keys.find(&compact.kid).ok_or(JwtError::Denied)?;
+        if compact.algorithm != key.algorithm().as_str()
+            || !key.verifies(compact.signed.as_bytes(), &compact.signature)
+        {
+            return Err(JwtError::Denied);
+        }
+        let claims = compact.claims().and_then(|claims| inner.check(&claims, now));
+        let claims = claims.ok_or(JwtError::Denied)?;
+        if let Some(check) = &inner.revocations
+            && !check.is_live(&claims).await?
+        {
+            return Err(JwtError::Denied);
+        }
+        Ok(claims)
+    }
+}
+
+impl Inner {
+    /// The claims, if every one of them is what it must be.
+    fn check(&self, claims: &Object, now: Timestamp) -> Option<JwtClaims> {
+        if claims.text("iss")? != self.issuer {
+            return None;
+        }
+        // Bound to a key that a bearer need not have (RFC 7800).
+        if claims.get("cnf").is_some() {
+            return None;
+        }
+        let audience = audience(claims.get("aud")?)?;
+        if !audience.contains(&self.audience) {
+            return None;
+        }
+        let expires_at = instant(claims.get("exp")?)?;
+        let issued_at = instant(claims.get("iat")?)?;
+        let latest_start = now.saturating_add(self.leeway);
+        let not_before = match claims.get("nbf") {
+            None => None,
+            Some(start) => Some(instant(start)?),
+        };
+        if now.saturating_sub(self.leeway) >= expires_at
+            || issued_at > latest_start
+            || not_before.is_some_and(|start| start > latest_start)
+            || expires_at <= issued_at
+            || expires_at.since(issued_at) > JwtIssuer::MAX_LIFETIME
+        {
+            return None;
+        }
+        let required = |claim: &str| claims.text(claim).filter(|text| !text.is_empty());
+        let scopes = match claims.get("scope") {
+            None => Vec::new(),
+            Some(scope) => scope.as_str()?.split(' ').map(str::to_owned).collect(),
+        };
+        let resources = match claims.get("resources") {
+            None => crate::scope::Resources::none(),
+            Some(resources) => serde_json::from_value(resources.clone()).ok()?,
+        };
+        let tenant = match claims.get("tenant") {
+            None => None,
+            Some(tenant) => Some(tenant.as_str()?.to_owned()),
+        };
+        Some(JwtClaims {
+            id: required("jti")?.to_owned(),
+            issuer: self.issuer.clone(),
+            subject: required("sub")?.to_owned(),
+            client: required("client_id")?.to_owned(),
+            tenant,
+            audience,
+            scopes,
+            resources,
+            issued_at,
+            expires_at,
+        })
+    }
+}
+
+/// One text, or an array of texts.
+fn audience(claim: &Value) -> Option<Vec<String>> {
+    match claim {
+        Value::String(one) => Some(vec![one.clone()]),
+        Value::Array(some) => some.iter().map(|one| Some(one.as_str()?.to_owned())).collect(),
+        _ => None,
+    }
+}
+
+/// Whole seconds since the Unix epoch.
+fn instant(claim: &Value) -> Option<Timestamp> {
+    Timestamp::from_micros(claim.as_i64()?.checked_mul(1_000_000)?)
+}
