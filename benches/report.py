@@ -59,7 +59,7 @@ SHOWN = [
     "Verify any of 1,000,000",
     "Issue",
     "List an owner's page among 1,000,000",
-    "SQLite: verify any of 1,000,000",
+    "SQLite: verify any of 10,000",
     "An HTTP request over loopback, hot token",
     "An HTTP request over loopback, any of 1,000,000",
 ]
