@@ -3,9 +3,9 @@
 table in README.md.
 
     cargo bench --all-features
-    python3 benches/report.py
+    python3 benches/report.py ["# NOTE"]
 
-Reads criterion's estimates under the target directory (CARGO_TARGET_DIR, or target/). The same
+NOTE tells how the run differed from criterion's defaults; it is put beside the command. Reads criterion's estimates under the target directory (CARGO_TARGET_DIR, or target/). The same
 figures give the same files. What was not measured is left out.
 """
 
@@ -20,6 +20,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CRITERION = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "criterion"
+
+# The command that gave the figures.
+RUN = " ".join(["cargo bench --all-features", *sys.argv[1:]])
 
 # Title, row, what it is compared with, and the bound and goal of its ratio to that.
 ROWS = [
@@ -127,7 +130,7 @@ def page(found):
         f"Medians of one run on: {machine()}; fat LTO, one codegen unit.",
         "",
         "```text",
-        "cargo bench --all-features",
+        RUN,
         "python3 benches/report.py",
         "```",
         "",
@@ -186,7 +189,7 @@ def extract(found):
         lines += ["", "![One verification beside other ways to do it](docs/verify-costs.svg)"]
     lines += [
         "",
-        f"Medians of `cargo bench --all-features`, then `python3 benches/report.py`, on: {machine()}. More",
+        f"Medians of `{RUN}`, then `python3 benches/report.py`, on: {machine()}. More",
         "in [benchmarks](docs/benchmarks.md).",
     ]
     return "\n".join(lines) + "\n"

@@ -22,10 +22,10 @@
 //!
 //! # What is protected
 //!
-//! The store holds keyed hashes, never secrets. Every bad token gets the same answer, in constant
-//! time; an outage is never answered as a denial. Nothing absent, empty or unknown grants
-//! anything. Owners are looked up at every use, in the directory that the app gives. A revoked
-//! token stays revoked, and so does what was exchanged from it. Tokens do not manage tokens.
+//! The store holds keyed hashes, never secrets; they are compared in constant time. Every bad token
+//! gets the same answer; an outage is never answered as a denial. Nothing absent, empty or unknown
+//! grants anything. Owners are looked up at every use, in the directory that the app gives. A
+//! revoked token stays revoked, and so does what was exchanged from it. Tokens do not manage tokens.
 //!
 //! Not protected are the transport, a stolen secret until it expires or is revoked, the host's own
 //! sessions, the memory of the process, and a database restored from a backup. See
