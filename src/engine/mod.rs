@@ -25,6 +25,8 @@ mod update;
 mod usage;
 mod verified;
 mod verify;
+#[cfg(feature = "jwt")]
+mod vouched;
 
 use std::fmt;
 use std::sync::Arc;
