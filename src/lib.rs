@@ -83,6 +83,6 @@ pub use store::{RedisOptions, RedisStore};
 pub use store::{SqliteOptions, SqliteStore};
 pub use token::*;
 
-#[cfg(all(doctest, feature = "sqlite", feature = "axum"))]
+#[cfg(all(doctest, feature = "sqlite", feature = "axum", feature = "oauth", feature = "jwt"))]
 #[doc = include_str!("../README.md")]
 mod readme {}
