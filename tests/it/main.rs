@@ -28,6 +28,8 @@ mod http_axum;
 mod http_headers;
 #[cfg(feature = "http")]
 mod http_hostile;
+#[cfg(all(feature = "http", feature = "jwt"))]
+mod http_jwt;
 #[cfg(feature = "http")]
 mod http_scopes;
 #[cfg(feature = "http")]
@@ -41,6 +43,7 @@ mod issue;
 mod jwt;
 mod list;
 mod maintain;
+mod narrowing;
 #[cfg(all(feature = "axum", feature = "oauth"))]
 mod oauth_axum;
 #[cfg(feature = "oauth")]
