@@ -47,6 +47,8 @@ mod clock;
 #[cfg(feature = "http")]
 pub mod credential;
 mod engine;
+#[cfg(feature = "host")]
+pub mod host;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 #[cfg(feature = "oauth")]

@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 6] = [
     &["policy", "caller", "owner"],
     &["store"],
     &["engine"],
-    &["credential", "oauth", "jwt"],
+    &["credential", "oauth", "jwt", "host", "wire"],
     &["tower", "axum"],
 ];
 
