@@ -44,6 +44,8 @@
 pub mod axum;
 mod caller;
 mod clock;
+#[cfg(feature = "console")]
+pub mod console;
 #[cfg(feature = "http")]
 pub mod credential;
 mod engine;
