@@ -15,9 +15,11 @@ mod guide;
 mod hosting;
 mod me;
 pub(crate) mod options;
+mod pages;
 mod playground;
 mod problem;
 mod release;
+mod session;
 mod sign_in;
 mod tokens;
 
@@ -81,7 +83,9 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error + Send + S
         Some(password) => std::array::from_fn(|_| password.clone()),
         None => random_passwords()?,
     };
+    let address = listener.local_addr()?;
     let settings = Settings {
+        origin: format!("http://{address}"),
         let_sessions_finish: options.let_sessions_finish,
         data_lifetime: options.data_lifetime,
         passwords: passwords.clone(),
@@ -90,7 +94,6 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error + Send + S
     let app = App::new(store(&options.database).await?, &settings)?;
     let router = app.router()?;
 
-    let address = listener.local_addr()?;
     introduce(&mut io::stdout().lock(), address, &options, &passwords)?;
     let maintenance = tokio::spawn({
         let hallpass = app.hallpass.clone();
@@ -171,6 +174,8 @@ fn introduce(
     if !address.ip().is_loopback() {
         writeln!(out, "\nOthers can reach this address, and nothing is encrypted.")?;
     }
+    let port = address.port();
+    writeln!(out, "\nThe token pages: http://localhost:{port}{}", pages::CONSOLE)?;
     writeln!(out, "\nPaste this first; it reads a field of an answer:\n{}", guide::FIELD)?;
     for step in guide::steps(&format!("http://{address}"), passwords) {
         writeln!(out, "\n# {} ({})\n{}", step.title, step.status, step.command)?;

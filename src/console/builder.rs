@@ -54,6 +54,12 @@ impl Console {
     pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
         router::routes(Arc::clone(&self.0))
     }
+
+    /// The path of the style sheet, for pages of the host's own that are to look alike.
+    #[must_use]
+    pub fn stylesheet(&self) -> String {
+        self.0.mount.join(&self.0.css.path)
+    }
 }
 
 impl Site {

@@ -40,18 +40,20 @@ fn away(instant: Timestamp, now: Timestamp, t: &Texts) -> String {
     t.fill(text, "span", &span(delta.abs(), t))
 }
 
-/// A span in its largest unit, rounded down; at least one minute.
+/// A span in its largest unit, to the nearest; at least one minute.
 pub(super) fn span(delta: TimeDelta, t: &Texts) -> String {
-    let days = delta.num_days();
-    if delta.num_hours() < 1 {
-        t.count(&t.minutes, delta.num_minutes().max(1))
-    } else if delta.num_hours() < 48 && delta.num_hours() % 24 != 0 {
-        t.count(&t.hours, delta.num_hours())
+    let minutes = (delta + TimeDelta::seconds(30)).num_minutes().max(1);
+    let hours = (minutes + 30) / 60;
+    let days = (minutes + 12 * 60) / (24 * 60);
+    if minutes < 60 {
+        t.count(&t.minutes, minutes)
+    } else if hours < 48 && hours != 24 {
+        t.count(&t.hours, hours)
     } else if days < 92 {
         t.count(&t.days, days)
     } else if days < 365 {
         t.count(&t.months, days / 30)
-    } else if days < 730 && days > 366 {
+    } else if days > 366 && days < 730 {
         t.count(&t.months, days * 12 / 365)
     } else {
         t.count(&t.years, days / 365)
@@ -79,6 +81,7 @@ mod tests {
             (TimeDelta::minutes(61), "1 hour"),
             (TimeDelta::hours(24), "1 day"),
             (TimeDelta::hours(47), "47 hours"),
+            (TimeDelta::days(30) - TimeDelta::seconds(1), "30 days"),
             (TimeDelta::days(7), "7 days"),
             (TimeDelta::days(91), "91 days"),
             (TimeDelta::days(180), "6 months"),
