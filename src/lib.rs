@@ -44,9 +44,13 @@
 pub mod axum;
 mod caller;
 mod clock;
+#[cfg(feature = "console")]
+pub mod console;
 #[cfg(feature = "http")]
 pub mod credential;
 mod engine;
+#[cfg(feature = "host")]
+pub mod host;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 #[cfg(feature = "oauth")]

@@ -54,7 +54,7 @@ impl Demo {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let mut settings = Settings {
-            issuer: "http://localhost".to_owned(),
+            origin: "http://127.0.0.1:3000".to_owned(),
             let_sessions_finish: false,
             data_lifetime: None,
             passwords: ["alice", "bob", "root", "carol"].map(|name| format!("{name}'s")),
@@ -1067,7 +1067,7 @@ fn the_printed_curl_lines_work_and_last_uses_outlive_the_program() {
         drop(program);
         let store = SqliteStore::open(folder.path().join("demo.sqlite")).unwrap();
         let settings = Settings {
-            issuer: "http://localhost".to_owned(),
+            origin: "http://127.0.0.1:3000".to_owned(),
             let_sessions_finish: false,
             data_lifetime: None,
             passwords: ["a", "b", "c", "d"].map(str::to_owned),

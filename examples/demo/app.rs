@@ -13,6 +13,8 @@ use axum::response::Response;
 use axum::routing::get;
 use axum::{Router, middleware};
 use chrono::TimeDelta;
+use hallpass::console::Console;
+use hallpass::host::Host;
 use hallpass::store::{Filter, Reach};
 use hallpass::{
     Boundary, Caller, Ensured, Granted, Hallpass, Issue, Issued, Kind, KindSet, ListRequest, Page,
@@ -25,7 +27,8 @@ use super::accounts::{Account, Accounts};
 use super::catalog::{Product, catalog};
 use super::oauth::{self, Endpoints, REPORTS};
 use super::problem::Problem;
-use super::{automation, data, hosting, me, playground, release};
+use super::session::Sessions;
+use super::{automation, data, hosting, me, pages, playground, release};
 
 /// Most live tokens of an account, over all products.
 pub(crate) const QUOTA: u32 = 50;
@@ -36,8 +39,8 @@ const MAX_BODY: usize = 64 * 1024;
 /// What whoever starts the demo decides.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    /// The URL by which OAuth clients know the demo.
-    pub(crate) issuer: String,
+    /// The URL by which browsers and OAuth clients know the demo: `http://127.0.0.1:3000`.
+    pub(crate) origin: String,
     /// Whether sessions that a token negotiated survive the deletion of the token.
     pub(crate) let_sessions_finish: bool,
     /// How long tokens of the data platform live; for ever if absent.
@@ -61,6 +64,10 @@ pub(crate) struct Shared {
     pub(crate) endpoints: Endpoints,
     pub(crate) data_lifetime: Option<TimeDelta>,
     pub(crate) releases: release::Releases,
+    /// Who is signed in with a browser.
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) host: Host,
+    pub(crate) console: Console,
 }
 
 impl Deref for App {
@@ -103,12 +110,25 @@ impl App {
             .build()?;
         let sources =
             Sources::bearer().basic().header(release::TOKEN_HEADER).header(release::WEBHOOK_HEADER);
-        let endpoints = Endpoints::new(&hallpass, &settings.issuer)?;
+        let endpoints = Endpoints::new(&hallpass, &settings.origin)?;
         let boundary = Boundary::builder(hallpass.clone())
             .jwt(endpoints.jwt.clone())
             .sources(sources)
             .build()?;
+        let sessions = Arc::new(Sessions::new(Arc::clone(&accounts)));
+        let host = Host::builder(hallpass.clone(), &settings.origin, Arc::clone(&sessions))
+            .confirmation(Arc::clone(&sessions))
+            .build()?;
+        let console = Console::builder(host.clone())
+            .title("Demo")
+            .back("Products", "/")
+            .sign_in_page("/login?next={next}")
+            .mounted_at(pages::CONSOLE)
+            .build()?;
         Ok(Self(Arc::new(Shared {
+            sessions,
+            host,
+            console,
             hallpass,
             accounts,
             boundary,
@@ -130,6 +150,8 @@ impl App {
             .merge(playground::routes(self)?)
             .merge(data::routes(self)?)
             .merge(me::routes(self)?)
+            .merge(pages::routes())
+            .merge(self.console.router())
             .route("/healthz", get(async || "ok\n"))
             .layer(DefaultBodyLimit::max(MAX_BODY))
             .layer(middleware::map_response(keep_from_caches))

@@ -16,9 +16,11 @@ mod hosting;
 mod me;
 mod oauth;
 pub(crate) mod options;
+mod pages;
 mod playground;
 mod problem;
 mod release;
+mod session;
 mod sign_in;
 mod tokens;
 
@@ -84,7 +86,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error + Send + S
     };
     let address = listener.local_addr()?;
     let settings = Settings {
-        issuer: options.issuer.clone().unwrap_or_else(|| known_as(address)),
+        origin: options.issuer.clone().unwrap_or_else(|| known_as(address)),
         let_sessions_finish: options.let_sessions_finish,
         data_lifetime: options.data_lifetime,
         passwords: passwords.clone(),
@@ -187,6 +189,8 @@ fn introduce(
     if !address.ip().is_loopback() {
         writeln!(out, "\nOthers can reach this address, and nothing is encrypted.")?;
     }
+    let port = address.port();
+    writeln!(out, "\nThe token pages: http://localhost:{port}{}", pages::CONSOLE)?;
     writeln!(out, "\nPaste this first; it reads a field of an answer:\n{}", guide::FIELD)?;
     let registered = &app.endpoints.registered;
     for step in guide::steps(&format!("http://{address}"), passwords, registered) {

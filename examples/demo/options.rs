@@ -21,7 +21,7 @@ Options:
                         ever, or 1 to 366 days [default: never]
   --password PW         the password of every account, also from DEMO_PASSWORD; anybody on this
                         machine can see it in the list of processes [default: random ones]
-  --issuer URL          the https URL by which OAuth clients know the demo, if it is behind
+  --issuer URL          the https URL by which browsers and OAuth clients know it, if it is behind
                         something that has one [default: http and where it listens]
   --verbose             report what happens to tokens on standard error
   --help                print this
