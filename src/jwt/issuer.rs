@@ -248,7 +248,9 @@ impl JwtIssuer {
             let holds = claims.is_for(context.audience.unwrap_or(&self.name))
                 && claims.has_begun(now.saturating_add(MAX_LEEWAY))
                 && !claims.has_ended(now)
-                && claims.subject() == verified.owner().as_str();
+                && claims.subject() == verified.owner().as_str()
+                && claims.tenant().unwrap_or(Tenant::DEFAULT.as_str())
+                    == verified.tenant().as_str();
             if holds {
                 return Ok(verified);
             }

@@ -235,6 +235,7 @@ fn it_is_for_whom_its_claims_and_its_record_say() {
         ("aud", json!("them")),
         ("aud", json!("https://acme.example")),
         ("sub", json!("u2")),
+        ("tenant", json!("other")),
         ("jti", json!("0000000000000009")),
         ("jti", json!("../../x")),
     ] {

@@ -449,6 +449,22 @@ fn a_client_refreshes_what_was_issued_to_it() {
 }
 
 #[test]
+fn a_refresh_that_may_not_have_happened_is_tried_again() {
+    let (server, granted) = refreshing();
+    let first = granted.refresh.plain.expose();
+    for step in [Step::Insert, Step::Update, Step::Find] {
+        for fault in [Fault::Fails, Fault::Loses] {
+            server.world.store.cool();
+            server.world.store.breaks(step, fault);
+            refresh(&server, "writer", first, &[]).is_unavailable();
+            server.world.store.heals();
+        }
+    }
+    let answer = refresh(&server, "writer", first, &[]);
+    assert!(server.world.verify(&answer.text_of("access_token")).is_ok());
+}
+
+#[test]
 fn an_application_token_is_exchanged_by_its_client_alone() {
     let (server, granted) = refreshing();
     let body = b_with(&granted.access, &[]);
