@@ -43,6 +43,8 @@
 #[cfg(feature = "axum")]
 pub mod axum;
 mod caller;
+#[cfg(feature = "client")]
+pub mod client;
 mod clock;
 #[cfg(feature = "http")]
 pub mod credential;
