@@ -43,6 +43,8 @@
 #[cfg(feature = "axum")]
 pub mod axum;
 mod caller;
+#[cfg(feature = "cli")]
+pub mod cli;
 #[cfg(feature = "client")]
 pub mod client;
 mod clock;

@@ -182,7 +182,12 @@ fn cleaned(text: &str, secrets: &[&str]) -> String {
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
         text = text.replace(secret, "[redacted]");
     }
-    text.chars().take(MAX_TEXT).map(|c| if is_harmless(c) { c } else { '\u{fffd}' }).collect()
+    harmless(&text.chars().take(MAX_TEXT).collect::<String>())
+}
+
+/// A text of somebody else, with nothing that a terminal obeys.
+pub(crate) fn harmless(text: &str) -> String {
+    text.chars().map(|c| if is_harmless(c) { c } else { '\u{fffd}' }).collect()
 }
 
 /// Neither a control character nor one that changes the direction of what follows.

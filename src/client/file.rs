@@ -12,7 +12,7 @@ use super::credential::{CredentialError, MAX_CREDENTIAL_LEN};
 const MAX_FILE_LEN: usize = MAX_CREDENTIAL_LEN + 2;
 
 /// What is in a file that only its owner can read.
-pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CredentialError> {
+pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CredentialError> {
     let unreadable = |cause| CredentialError::unreadable(path, cause);
     let file = File::open(path).map_err(unreadable)?;
     // Of what was opened, not of what has the name by now.

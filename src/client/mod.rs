@@ -56,3 +56,8 @@ pub use exchange::TokenExchange;
 pub use file::{NewFile, NewFileError};
 pub use presentation::{Presentation, PresentationError};
 pub use request::Request;
+
+#[cfg(feature = "cli")]
+pub(crate) use error::harmless;
+#[cfg(feature = "cli")]
+pub(crate) use file::read as read_secret_file;
