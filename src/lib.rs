@@ -76,6 +76,8 @@ pub use scope::*;
 #[cfg(feature = "conformance")]
 #[doc(inline)]
 pub use store::conformance;
+#[doc(inline)]
+pub use store::transfer;
 #[cfg(feature = "cache")]
 pub use store::{CacheOptions, CachedStore};
 pub use store::{MemoryStore, StoreError, TokenStore};

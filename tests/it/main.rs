@@ -58,6 +58,7 @@ mod secrecy;
 #[cfg(all(feature = "conformance", feature = "sqlite"))]
 mod sqlite_file;
 mod times;
+mod transfer;
 mod update;
 mod usage;
 mod verify;
