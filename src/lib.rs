@@ -60,6 +60,8 @@ pub mod store;
 mod token;
 #[cfg(feature = "tower")]
 pub mod tower;
+#[cfg(feature = "wire")]
+pub mod wire;
 
 pub use caller::Caller;
 pub use clock::{Clock, ManualClock, ParseTimestampError, SystemClock, Timestamp};
