@@ -14,7 +14,7 @@ const FLOORS: [&[&str]; 7] = [
     &["policy", "caller", "owner"],
     &["store"],
     &["engine"],
-    &["credential", "oauth", "jwt"],
+    &["credential", "oauth", "jwt", "host", "wire"],
     &["tower", "axum"],
     &["client", "cli"],
 ];
@@ -28,7 +28,7 @@ const BESIDE: [(&str, &str); 2] = [("axum", "tower"), ("cli", "client")];
 /// What ends up in programs that have neither engine nor store.
 const REMOTE: [&str; 2] = ["client", "cli"];
 /// All that these may know of the floors below.
-const KNOWN_REMOTELY: [&str; 2] = ["token", "clock"];
+const KNOWN_REMOTELY: [&str; 3] = ["token", "clock", "wire"];
 
 fn floor_of(module: &str) -> Option<usize> {
     FLOORS.iter().position(|floor| floor.contains(&module))
