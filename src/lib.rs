@@ -43,6 +43,10 @@
 #[cfg(feature = "axum")]
 pub mod axum;
 mod caller;
+#[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(feature = "client")]
+pub mod client;
 mod clock;
 #[cfg(feature = "console")]
 pub mod console;
@@ -62,6 +66,8 @@ pub mod store;
 mod token;
 #[cfg(feature = "tower")]
 pub mod tower;
+#[cfg(feature = "wire")]
+pub mod wire;
 
 pub use caller::Caller;
 pub use clock::{Clock, ManualClock, ParseTimestampError, SystemClock, Timestamp};

@@ -28,6 +28,7 @@ mod verified;
 mod verify;
 #[cfg(feature = "jwt")]
 mod vouched;
+mod whose;
 
 use std::fmt;
 use std::sync::Arc;
@@ -61,6 +62,7 @@ pub use settings::{OwnerError, SettingsError};
 pub use trace::TracingSink;
 pub use update::{Edit, UpdateError};
 pub use verified::{Context, Verified};
+pub use whose::SecretMatch;
 
 /// The engine. Cheap to clone; clones are the same engine.
 ///
