@@ -46,6 +46,8 @@ pub mod api;
 pub mod axum;
 mod caller;
 mod clock;
+#[cfg(feature = "console")]
+pub mod console;
 #[cfg(feature = "http")]
 pub mod credential;
 mod engine;
@@ -78,6 +80,8 @@ pub use scope::*;
 #[cfg(feature = "conformance")]
 #[doc(inline)]
 pub use store::conformance;
+#[doc(inline)]
+pub use store::transfer;
 #[cfg(feature = "cache")]
 pub use store::{CacheOptions, CachedStore};
 pub use store::{MemoryStore, StoreError, TokenStore};
@@ -89,6 +93,6 @@ pub use store::{RedisOptions, RedisStore};
 pub use store::{SqliteOptions, SqliteStore};
 pub use token::*;
 
-#[cfg(all(doctest, feature = "sqlite", feature = "axum"))]
+#[cfg(all(doctest, feature = "sqlite", feature = "axum", feature = "oauth", feature = "jwt"))]
 #[doc = include_str!("../README.md")]
 mod readme {}

@@ -34,6 +34,8 @@ mod http_axum;
 mod http_headers;
 #[cfg(feature = "http")]
 mod http_hostile;
+#[cfg(all(feature = "http", feature = "jwt"))]
+mod http_jwt;
 #[cfg(feature = "http")]
 mod http_scopes;
 #[cfg(feature = "http")]
@@ -47,6 +49,7 @@ mod issue;
 mod jwt;
 mod list;
 mod maintain;
+mod narrowing;
 #[cfg(all(feature = "axum", feature = "oauth"))]
 mod oauth_axum;
 #[cfg(feature = "oauth")]
@@ -64,6 +67,7 @@ mod secrecy;
 #[cfg(all(feature = "conformance", feature = "sqlite"))]
 mod sqlite_file;
 mod times;
+mod transfer;
 mod update;
 mod usage;
 mod verify;
