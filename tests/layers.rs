@@ -16,7 +16,7 @@ const FLOORS: [&[&str]; 7] = [
     &["engine"],
     &["credential", "oauth", "jwt", "host", "wire"],
     &["tower", "axum"],
-    &["console", "client", "cli"],
+    &["api", "console", "client", "cli"],
 ];
 
 /// The lowest floor on which modules that stand side by side do not know each other.

@@ -26,7 +26,7 @@ pub(crate) struct Found {
 }
 
 /// A text presented as a token. It has no `Debug` either.
-pub(super) enum Presented<'a> {
+pub(crate) enum Presented<'a> {
     Bare(&'a str),
     /// Taken out of a Basic credential.
     Basic(Zeroizing<String>),
@@ -34,7 +34,7 @@ pub(super) enum Presented<'a> {
 
 impl Presented<'_> {
     /// The text that the engine looks at.
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         let text = self.whole();
         // A text this long is no token. It is presented as no text at all, so that the refusal
         // is the engine's as for every other text.
@@ -55,7 +55,7 @@ impl Presented<'_> {
         }
     }
 
-    pub(super) fn is_basic(&self) -> bool {
+    pub(crate) fn is_basic(&self) -> bool {
         matches!(self, Self::Basic(_))
     }
 }
