@@ -25,6 +25,12 @@ mod cached_support;
 mod cancellation;
 #[cfg(feature = "conformance")]
 mod conformance;
+#[cfg(feature = "console")]
+mod console_pages;
+#[cfg(feature = "console")]
+mod console_refusals;
+#[cfg(feature = "console")]
+mod console_support;
 mod exchange;
 #[cfg(feature = "http")]
 mod http_answers;
