@@ -76,7 +76,7 @@ pub use store::conformance;
 pub use store::transfer;
 #[cfg(feature = "cache")]
 pub use store::{CacheOptions, CachedStore};
-pub use store::{MemoryStore, StoreError, TokenStore};
+pub use store::{MemoryStore, RestoreGuard, StoreError, TokenStore};
 #[cfg(feature = "postgres")]
 pub use store::{PostgresOptions, PostgresStore};
 #[cfg(feature = "redis")]

@@ -221,6 +221,7 @@ macro_rules! __conformance {
             alone revoke {
                 revocation_reaches_what_it_names,
                 the_first_revocation_is_kept,
+                every_revocation_is_counted,
                 no_later_step_changes_a_revoked_record,
             }
             alone touch {
