@@ -40,13 +40,23 @@
 #![warn(clippy::string_slice)]
 #![cfg_attr(test, expect(clippy::string_slice, reason = "tests cut ASCII texts"))]
 
+#[cfg(feature = "api")]
+pub mod api;
 #[cfg(feature = "axum")]
 pub mod axum;
 mod caller;
+#[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(feature = "client")]
+pub mod client;
 mod clock;
+#[cfg(feature = "console")]
+pub mod console;
 #[cfg(feature = "http")]
 pub mod credential;
 mod engine;
+#[cfg(feature = "host")]
+pub mod host;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 #[cfg(feature = "oauth")]
@@ -58,6 +68,8 @@ pub mod store;
 mod token;
 #[cfg(feature = "tower")]
 pub mod tower;
+#[cfg(feature = "wire")]
+pub mod wire;
 
 pub use caller::Caller;
 pub use clock::{Clock, ManualClock, ParseTimestampError, SystemClock, Timestamp};
@@ -85,7 +97,7 @@ pub use store::{RedisOptions, RedisStore};
 pub use store::{SqliteOptions, SqliteStore};
 pub use token::*;
 
-#[cfg(all(doctest, feature = "sqlite", feature = "axum"))]
+#[cfg(all(doctest, feature = "sqlite", feature = "axum", feature = "oauth", feature = "jwt"))]
 #[doc = include_str!("../README.md")]
 mod readme {}
 #[cfg(all(doctest, feature = "sqlite", feature = "postgres"))]
