@@ -28,8 +28,8 @@
 //! revoked token stays revoked, and so does what was exchanged from it. Tokens do not manage tokens.
 //!
 //! Not protected are the transport, a stolen secret until it expires or is revoked, the host's own
-//! sessions, the memory of the process, and a database restored from a backup. See
-//! `docs/SECURITY-MODEL.md`.
+//! sessions, the memory of the process, and, without a [`RestoreGuard`], a database restored from a
+//! backup. See `docs/SECURITY-MODEL.md`.
 //!
 //! # Features
 //!
@@ -88,7 +88,7 @@ pub use store::conformance;
 pub use store::transfer;
 #[cfg(feature = "cache")]
 pub use store::{CacheOptions, CachedStore};
-pub use store::{MemoryStore, StoreError, TokenStore};
+pub use store::{MemoryStore, RestoreGuard, StoreError, TokenStore};
 #[cfg(feature = "postgres")]
 pub use store::{PostgresOptions, PostgresStore};
 #[cfg(feature = "redis")]
@@ -100,3 +100,6 @@ pub use token::*;
 #[cfg(all(doctest, feature = "sqlite", feature = "axum", feature = "oauth", feature = "jwt"))]
 #[doc = include_str!("../README.md")]
 mod readme {}
+#[cfg(all(doctest, feature = "sqlite", feature = "postgres"))]
+#[doc = include_str!("../docs/OPERATING.md")]
+mod operating {}
