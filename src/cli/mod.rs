@@ -67,5 +67,6 @@ pub use backend::{Backend, Identity, LoggedIn, NewPat, Pat, PatWithSecret};
 pub use failure::{Class, Failure};
 pub use run::Cli;
 pub use session::{SavedSession, SessionFile};
-pub use span::{ParseSpanError, PatExpiry, parse_span};
-pub use terminal::{ask, ask_password, confirm};
+pub use span::{ParseSpanError, PatExpiry, ago, day, parse_span};
+pub use table::table;
+pub use terminal::{ask, ask_password, confirm, print, say};

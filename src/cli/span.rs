@@ -76,7 +76,8 @@ pub enum ParseSpanError {
 }
 
 /// An instant as people look for it: the day, and how far that is.
-pub(super) fn day(instant: Timestamp, now: Timestamp) -> String {
+#[must_use]
+pub fn day(instant: Timestamp, now: Timestamp) -> String {
     let day = instant.to_utc().format("%Y-%m-%d");
     let ahead = instant.since(now);
     if ahead > TimeDelta::zero() {
@@ -87,7 +88,8 @@ pub(super) fn day(instant: Timestamp, now: Timestamp) -> String {
 }
 
 /// How long ago an instant was.
-pub(super) fn ago(instant: Timestamp, now: Timestamp) -> String {
+#[must_use]
+pub fn ago(instant: Timestamp, now: Timestamp) -> String {
     let passed = now.since(instant);
     // Another machine's clock may be ahead.
     if passed < TimeDelta::minutes(1) {

@@ -10,26 +10,18 @@ use super::span::{ago, day};
 use crate::client::harmless;
 use crate::clock::Timestamp;
 
-/// Tokens as a table, with colours that whoever writes it takes out where they do not belong.
-pub(super) fn of_pats(pats: &[Pat], now: Timestamp) -> String {
-    let header = ["NAME", "ID", "SCOPES", "CREATED", "EXPIRES", "LAST USED", "STATUS"];
-    let rows = pats.iter().map(|pat| {
-        let created =
-            pat.created_at.map_or(String::new(), |at| at.to_utc().format("%Y-%m-%d").to_string());
-        let expires = pat.expires_at.map_or("never".to_owned(), |at| day(at, now));
-        let used = pat.last_used_at.map_or("never".to_owned(), |at| ago(at, now));
-        [
-            harmless(&pat.name),
-            harmless(&pat.id),
-            harmless(&pat.scopes.join(" ")),
-            created,
-            expires,
-            used,
-            harmless(&pat.status),
-        ]
-    });
-    let rows: Vec<_> = std::iter::once(header.map(str::to_owned)).chain(rows).collect();
-    let mut widths = [0; 7];
+/// A table for people: columns lined up, the header bold, and in the last column a status in its
+/// colour. [`print`](super::print) takes colours out where they do not belong.
+///
+/// Whatever a terminal would obey in a cell is replaced. Rows have as many cells as the header.
+#[must_use]
+pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let header: Vec<String> = header.iter().map(|&cell| cell.to_owned()).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(&header)
+        .chain(rows)
+        .map(|row| row.iter().map(|cell| harmless(cell)).collect())
+        .collect();
+    let mut widths = vec![0; header.len()];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = cell.width().max(*width);
@@ -37,24 +29,47 @@ pub(super) fn of_pats(pats: &[Pat], now: Timestamp) -> String {
     }
     let mut text = String::new();
     for (number, row) in rows.iter().enumerate() {
-        let mut line = String::new();
-        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
-            let style = match (number, column, cell.as_str()) {
-                (0, ..) => Style::new().bold(),
-                (_, 6, "active") => AnsiColor::Green.on_default(),
-                (_, 6, "expired" | "revoked") => AnsiColor::Red.on_default(),
-                (_, 6, _) => AnsiColor::Yellow.on_default(),
-                _ => Style::new(),
-            };
+        for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            let is_last = column + 1 == header.len();
+            let style = if number == 0 { Style::new().bold() } else { colour(cell, is_last) };
             // Nothing is behind the last column, so nothing fills it up.
-            let fill = if column == 6 { 0 } else { width - cell.width() + 2 };
+            let fill = if is_last { 0 } else { width - cell.width() + 2 };
             // Writing to a string never fails.
-            let _ = write!(line, "{style}{cell}{style:#}{:fill$}", "");
+            let _ = write!(text, "{style}{cell}{style:#}{:fill$}", "");
         }
-        text.push_str(&line);
         text.push('\n');
     }
     text
+}
+
+fn colour(cell: &str, is_status: bool) -> Style {
+    match cell {
+        _ if !is_status => Style::new(),
+        "active" => AnsiColor::Green.on_default(),
+        "expired" | "revoked" => AnsiColor::Red.on_default(),
+        _ => AnsiColor::Yellow.on_default(),
+    }
+}
+
+/// Tokens as a table.
+pub(super) fn of_pats(pats: &[Pat], now: Timestamp) -> String {
+    let header = ["NAME", "ID", "SCOPES", "CREATED", "EXPIRES", "LAST USED", "STATUS"];
+    let rows: Vec<_> = pats
+        .iter()
+        .map(|pat| {
+            vec![
+                pat.name.clone(),
+                pat.id.clone(),
+                pat.scopes.join(" "),
+                pat.created_at
+                    .map_or(String::new(), |at| at.to_utc().format("%Y-%m-%d").to_string()),
+                pat.expires_at.map_or("never".to_owned(), |at| day(at, now)),
+                pat.last_used_at.map_or("never".to_owned(), |at| ago(at, now)),
+                pat.status.clone(),
+            ]
+        })
+        .collect();
+    table(&header, &rows)
 }
 
 #[cfg(test)]

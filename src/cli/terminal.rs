@@ -71,8 +71,8 @@ fn capitalised(text: &str) -> String {
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// A sentence on standard error.
-pub(super) fn say(text: &(impl Display + ?Sized)) {
+/// Writes a sentence for people to standard error.
+pub fn say(text: &(impl Display + ?Sized)) {
     // Whoever read it may be gone.
     let _ = writeln!(anstream::stderr(), "{text}");
 }
@@ -85,8 +85,11 @@ pub(super) fn say_error(failure: &Failure) {
     }
 }
 
-/// A text on standard output.
-pub(super) fn print(text: &str) -> Result<(), Failure> {
+/// Writes a result to standard output, with its colours if that is a terminal.
+///
+/// # Errors
+/// [`Failure`] if it cannot be written.
+pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = anstream::stdout().lock();
     let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     printed.map_err(|error| {

@@ -25,6 +25,7 @@ mod update;
 mod usage;
 mod verified;
 mod verify;
+mod whose;
 
 use std::fmt;
 use std::sync::Arc;
@@ -58,6 +59,7 @@ pub use settings::{OwnerError, SettingsError};
 pub use trace::TracingSink;
 pub use update::{Edit, UpdateError};
 pub use verified::{Context, Verified};
+pub use whose::SecretMatch;
 
 /// The engine. Cheap to clone; clones are the same engine.
 ///

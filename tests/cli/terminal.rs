@@ -4,11 +4,12 @@ use std::process::Command;
 
 use rexpect::session::{PtySession, spawn_command};
 
-use crate::world::{PASSWORD, World};
+use crate::world::{PASSWORD, World, done};
 
 pub(crate) const CASES: &[(&str, fn(&World))] = &[
     ("a_password_is_asked_for_and_not_shown", a_password_is_asked_for),
     ("a_prompt_can_be_left", a_prompt_can_be_left),
+    ("revoking_is_confirmed", revoking_is_confirmed),
     ("colours_are_for_terminals_that_want_them", colours),
 ];
 
@@ -80,6 +81,35 @@ fn a_prompt_can_be_left(world: &World) {
     session.send_control('d').unwrap();
     let said = ends_with(session, 2);
     assert!(said.contains("the password of alice cannot be read"), "{said}");
+}
+
+fn revoking_is_confirmed(world: &World) {
+    let token = world.token("confirmed");
+    let id = token.split('_').nth(2).unwrap();
+    let database = format!("sqlite:{}", world.database.display());
+    let revoke = || {
+        let mut revoke = world.program("hallpass_admin", &["revoke", id]);
+        revoke.env("HALLPASS_DATABASE", &database);
+        let mut session = open(revoke);
+        session.exp_string("Revoke 1 token for good? [y/N] ").unwrap();
+        session
+    };
+    for answer in ["", "n", "yess"] {
+        let mut session = revoke();
+        session.send_line(answer).unwrap();
+        let said = ends_with(session, 1);
+        assert!(said.contains("not confirmed, so nothing was changed"), "{said}");
+    }
+    assert_eq!(world.login(&token).code, 0);
+    // The login made a second one.
+    assert_eq!(done(&mut world.program("playground", &["logout"])).code, 0);
+    let mut again = world.program("hallpass_admin", &["revoke", id]);
+    again.env("HALLPASS_DATABASE", &database);
+    let mut session = open(again);
+    session.exp_string("Revoke 2 tokens for good? [y/N] ").unwrap();
+    session.send_line("y").unwrap();
+    assert!(ends_with(session, 0).contains("Revoked 2 tokens."));
+    assert_eq!(world.login(&token).code, 4);
 }
 
 fn colours(world: &World) {
