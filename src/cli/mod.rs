@@ -53,6 +53,7 @@
 mod arguments;
 mod backend;
 mod failure;
+mod management;
 mod run;
 mod session;
 mod span;
@@ -65,6 +66,7 @@ pub use arguments::{
 };
 pub use backend::{Backend, Identity, LoggedIn, NewPat, Pat, PatWithSecret};
 pub use failure::{Class, Failure};
+pub use management::ManagementBackend;
 pub use run::Cli;
 pub use session::{SavedSession, SessionFile};
 pub use span::{ParseSpanError, PatExpiry, ago, day, parse_span};

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::credential::Credential;
 use super::error::ClientError;
 use super::exchange::{self, TokenExchange};
-use super::presentation::{Presentation, is_user};
+use super::presentation::{Presentation, is_token_byte, is_user};
 use super::request::Request;
 use super::session::Session;
 use crate::clock::{Clock, SystemClock};
@@ -42,6 +42,7 @@ pub(super) enum Identity {
     Nobody,
     Token(Arc<Credential>, Presentation),
     Person { user: String, password: Zeroizing<String> },
+    Session { cookie: Zeroizing<String> },
     Exchanged { subject: Arc<Credential>, exchange: TokenExchange, session: Box<Session> },
 }
 
@@ -131,6 +132,7 @@ impl fmt::Debug for Client {
             Identity::Nobody => "nobody",
             Identity::Token(..) => "token",
             Identity::Person { .. } => "person",
+            Identity::Session { .. } => "session",
             Identity::Exchanged { .. } => "exchanged token",
         };
         f.debug_struct("Client")
@@ -155,6 +157,7 @@ enum Wanted {
     Nobody,
     Token(Credential, Presentation),
     Person(String, Zeroizing<String>),
+    Session(Zeroizing<String>),
 }
 
 impl ClientBuilder {
@@ -176,6 +179,20 @@ impl ClientBuilder {
     pub fn person(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.identity = Wanted::Person(user.into(), Zeroizing::new(password.into()));
         self
+    }
+
+    /// Comes with a session of the host app: a cookie by its name and value.
+    ///
+    /// # Errors
+    /// [`BuildError::Cookie`] if RFC 6265 section 4.1.1 allows no such cookie.
+    pub fn session_cookie(mut self, name: &str, value: &str) -> Result<Self, BuildError> {
+        let is_value = |byte: u8| byte.is_ascii_graphic() && !b"\",;\\".contains(&byte);
+        let is_name = !name.is_empty() && name.bytes().all(is_token_byte);
+        if !is_name || value.is_empty() || !value.bytes().all(is_value) {
+            return Err(BuildError::Cookie);
+        }
+        self.identity = Wanted::Session(Zeroizing::new(format!("{name}={value}")));
+        Ok(self)
     }
 
     /// Never presents the token itself, but what it is exchanged for, as `Authorization: Bearer`.
@@ -272,6 +289,7 @@ impl ClientBuilder {
             (Wanted::Token(token, place), None) => Identity::Token(Arc::new(token), place),
             (Wanted::Person(user, _), None) if !is_user(&user) => return Err(BuildError::User),
             (Wanted::Person(user, password), None) => Identity::Person { user, password },
+            (Wanted::Session(cookie), None) => Identity::Session { cookie },
             (Wanted::Nobody, None) => Identity::Nobody,
         };
         let server = base.origin().ascii_serialization().into();
@@ -366,6 +384,11 @@ pub enum BuildError {
     /// Basic cannot carry the user's name.
     #[error("a user name has no colon and no control character")]
     User,
+    /// There can be no such cookie.
+    #[error(
+        "a cookie has a name, and a value of visible ASCII without quotes, commas and semicolons"
+    )]
+    Cookie,
     /// An exchange was asked for, and no token was given.
     #[error("there is no token to exchange")]
     NothingToExchange,

@@ -44,6 +44,7 @@ mod credential;
 mod error;
 mod exchange;
 mod file;
+mod management;
 mod presentation;
 mod request;
 mod session;
@@ -54,6 +55,7 @@ pub use credential::{Credential, CredentialError, CredentialPlace, MAX_CREDENTIA
 pub use error::{ClientError, Refusal};
 pub use exchange::TokenExchange;
 pub use file::{NewFile, NewFileError};
+pub use management::Management;
 pub use presentation::{Presentation, PresentationError};
 pub use request::Request;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
 
@@ -158,6 +158,10 @@ impl<'a> Request<'a> {
                 insert(request, AUTHORIZATION, &basic(user, password));
                 Ok(None)
             }
+            Identity::Session { cookie } => {
+                insert(request, COOKIE, cookie);
+                Ok(None)
+            }
             Identity::Token(token, presentation) => {
                 presentation.attach(token, request);
                 Ok(Some(token.clone()))
@@ -207,8 +211,12 @@ impl<'a> Request<'a> {
         }
         let mut secrets: Vec<&str> = token.into_iter().map(Credential::expose).collect();
         secrets.extend(self.anonymous.map(Credential::expose));
-        if let Identity::Person { password, .. } = &client.identity {
-            secrets.push(password);
+        match &client.identity {
+            Identity::Person { password, .. } => secrets.push(password),
+            Identity::Session { cookie } => {
+                secrets.extend(cookie.split_once('=').map(|(_, value)| value));
+            }
+            _ => {}
         }
         let now = client.clock.now();
         Err(Box::new(Refusal::read(status, &headers, &body, &secrets, now)).into())
