@@ -40,6 +40,8 @@
 #![warn(clippy::string_slice)]
 #![cfg_attr(test, expect(clippy::string_slice, reason = "tests cut ASCII texts"))]
 
+#[cfg(feature = "api")]
+pub mod api;
 #[cfg(feature = "axum")]
 pub mod axum;
 mod caller;

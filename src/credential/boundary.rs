@@ -120,6 +120,37 @@ impl Boundary {
         inner.decide(verdict, presented.is_basic(), found, head, requirement)
     }
 
+    /// The text in the place where a credential was found: what a route needs that does more with
+    /// a token than let it in.
+    #[cfg(feature = "api")]
+    pub(crate) fn presented<'a>(
+        &self,
+        found: &'a Found,
+        head: &'a Parts,
+    ) -> Result<Presented<'a>, Rejection> {
+        self.0.read(found, head)
+    }
+
+    /// The refusal of the token that was found.
+    #[cfg(feature = "api")]
+    pub(crate) fn denied(&self, found: &Found) -> Rejection {
+        self.0.reject(Problem::InvalidToken, found.in_uri)
+    }
+
+    /// The answer to a request whose token cannot be judged now.
+    #[cfg(feature = "api")]
+    pub(crate) fn unavailable(&self, found: &Found) -> Rejection {
+        let rejection = self.0.reject(Problem::Unavailable, found.in_uri);
+        rejection.retry_after(OUTAGE_RETRY_SECONDS)
+    }
+
+    /// The refusal of a request that another site made a browser send, if it is one.
+    #[cfg(feature = "api")]
+    pub(crate) fn cross_site(&self, head: &Parts) -> Option<Rejection> {
+        let is_cross_site = is_cross_site(&head.method, &head.headers);
+        is_cross_site.then(|| self.0.reject(Problem::CrossSite, false))
+    }
+
     /// The refusal of a client that sends too many requests; it may try again after so many
     /// seconds. For layers that count.
     #[must_use]

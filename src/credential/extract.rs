@@ -27,7 +27,7 @@ pub(crate) struct Found {
 }
 
 /// A text presented as a token. It has no `Debug` either.
-pub(super) enum Presented<'a> {
+pub(crate) enum Presented<'a> {
     Bare(&'a str),
     /// Taken out of a Basic credential.
     Basic(Zeroizing<String>),
@@ -35,7 +35,7 @@ pub(super) enum Presented<'a> {
 
 impl Presented<'_> {
     /// The text that the engine looks at.
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         let text = match self {
             Self::Bare(text) => text,
             Self::Basic(text) => text.as_str(),
@@ -45,7 +45,7 @@ impl Presented<'_> {
         if text.len() > MAX_OPAQUE_LEN { "" } else { text }
     }
 
-    pub(super) fn is_basic(&self) -> bool {
+    pub(crate) fn is_basic(&self) -> bool {
         matches!(self, Self::Basic(_))
     }
 }

@@ -53,6 +53,8 @@ mod boundary;
 mod challenge;
 mod duties;
 mod extract;
+#[cfg(any(feature = "oauth", feature = "api"))]
+mod form;
 mod limits;
 mod problem;
 mod query;
@@ -63,6 +65,10 @@ mod source;
 pub use admission::{Admitted, Peer};
 pub use boundary::{Boundary, BoundaryBuilder, BoundaryError};
 pub use duties::Duties;
+#[cfg(feature = "api")]
+pub(crate) use extract::{Found, Presented};
+#[cfg(any(feature = "oauth", feature = "api"))]
+pub(crate) use form::decode;
 pub use limits::{MAX_CREDENTIAL_LEN, MAX_HEADER_LINES, MAX_OPAQUE_LEN, MAX_URI_LEN};
 pub use problem::Problem;
 pub use rejection::Rejection;

@@ -13,6 +13,7 @@ mod introspect;
 mod issue;
 mod list;
 mod maintain;
+mod offer;
 mod on_behalf;
 mod owner_event;
 mod refresh;

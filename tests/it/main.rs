@@ -8,6 +8,12 @@
     reason = "a test that cannot go on fails, and hands over what it made"
 )]
 
+#[cfg(feature = "api")]
+mod api_session;
+#[cfg(feature = "api")]
+mod api_support;
+#[cfg(feature = "api")]
+mod api_tokens;
 #[cfg(feature = "conformance")]
 mod broken;
 #[cfg(all(feature = "cache", feature = "conformance"))]
