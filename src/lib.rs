@@ -50,6 +50,8 @@ pub mod cli;
 #[cfg(feature = "client")]
 pub mod client;
 mod clock;
+#[cfg(feature = "console")]
+pub mod console;
 #[cfg(feature = "http")]
 pub mod credential;
 mod engine;
@@ -95,6 +97,6 @@ pub use store::{RedisOptions, RedisStore};
 pub use store::{SqliteOptions, SqliteStore};
 pub use token::*;
 
-#[cfg(all(doctest, feature = "sqlite", feature = "axum"))]
+#[cfg(all(doctest, feature = "sqlite", feature = "axum", feature = "oauth", feature = "jwt"))]
 #[doc = include_str!("../README.md")]
 mod readme {}

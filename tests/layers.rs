@@ -9,15 +9,14 @@ use std::path::{Path, PathBuf};
 ///
 /// On the floor of the adapters and above, modules that stand side by side do not know each other,
 /// but for those in `BESIDE`.
-const FLOORS: [&[&str]; 8] = [
+const FLOORS: [&[&str]; 7] = [
     &["token", "scope", "clock"],
     &["policy", "caller", "owner"],
     &["store"],
     &["engine"],
     &["credential", "oauth", "jwt", "host", "wire"],
     &["tower", "axum"],
-    &["api"],
-    &["client", "cli"],
+    &["api", "console", "client", "cli"],
 ];
 
 /// The lowest floor on which modules that stand side by side do not know each other.

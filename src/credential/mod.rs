@@ -9,6 +9,8 @@
 //! - All credentials are counted before any is parsed; two are refused.
 //! - Nothing is trimmed, percent-decoded or converted with loss.
 //! - A route says what it asks for as a [`Requirement`]; one that says nothing is refused.
+//! - With the feature `jwt`, JWTs of the app's own issuer are taken where the builder says so, and
+//!   mean what an opaque token would.
 //! - Every bad token gets the same answer. An outage is 503, never 401.
 //! - The token's text is marked sensitive in the head, so that `Debug` does not show it, and
 //!   taken out of the URI.

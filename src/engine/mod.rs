@@ -26,6 +26,8 @@ mod update;
 mod usage;
 mod verified;
 mod verify;
+#[cfg(feature = "jwt")]
+mod vouched;
 mod whose;
 
 use std::fmt;

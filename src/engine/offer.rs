@@ -1,4 +1,4 @@
-//! What can be offered to somebody who is about to make a token.
+//! What can be granted, for pages and forms that offer it.
 
 use super::on_behalf::OnBehalf;
 use super::settings::OwnerError;
@@ -6,17 +6,17 @@ use crate::scope::ScopeSet;
 use crate::token::Kind;
 
 impl OnBehalf<'_> {
-    /// The scopes that a new token of this kind could be granted now: those that the catalog
-    /// grants to the kind, and for an owner only what it may do itself.
+    /// The scopes that a token of this kind can be granted today: those the owner has itself, as
+    /// far as policy lets it, or every one for a caller that is no owner. Issuing checks again.
     ///
     /// # Errors
-    /// [`OwnerError`] if the owner may not hold tokens, or that cannot be told.
+    /// [`OwnerError`] if the owner cannot be given any, or that cannot be told.
     pub async fn grantable(&self, kind: Kind) -> Result<ScopeSet, OwnerError> {
-        let scopes = self.engine.catalog.grantable(kind);
+        let all = self.engine.catalog.grantable(kind);
         let Some((tenant, owner)) = self.caller.bound_owner() else {
-            return Ok(scopes);
+            return Ok(all);
         };
-        let facts = self.engine.admitted_owner(tenant, owner).await?;
-        Ok(self.engine.limit(&facts, &scopes)?)
+        let owner = self.engine.admitted_owner(tenant, owner).await?;
+        Ok(self.engine.limit(&owner, &all)?)
     }
 }

@@ -25,6 +25,12 @@ mod cached_support;
 mod cancellation;
 #[cfg(feature = "conformance")]
 mod conformance;
+#[cfg(feature = "console")]
+mod console_pages;
+#[cfg(feature = "console")]
+mod console_refusals;
+#[cfg(feature = "console")]
+mod console_support;
 mod exchange;
 #[cfg(feature = "http")]
 mod http_answers;
@@ -34,6 +40,8 @@ mod http_axum;
 mod http_headers;
 #[cfg(feature = "http")]
 mod http_hostile;
+#[cfg(all(feature = "http", feature = "jwt"))]
+mod http_jwt;
 #[cfg(feature = "http")]
 mod http_scopes;
 #[cfg(feature = "http")]
@@ -47,6 +55,7 @@ mod issue;
 mod jwt;
 mod list;
 mod maintain;
+mod narrowing;
 #[cfg(all(feature = "axum", feature = "oauth"))]
 mod oauth_axum;
 #[cfg(feature = "oauth")]
