@@ -51,6 +51,8 @@ mod admission;
 mod basic;
 mod boundary;
 mod challenge;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod duties;
 mod extract;
 mod limits;
@@ -58,13 +60,17 @@ mod problem;
 mod query;
 mod rejection;
 mod requirement;
+mod route;
 mod source;
 
 pub use admission::{Admitted, Peer};
 pub use boundary::{Boundary, BoundaryBuilder, BoundaryError};
 pub use duties::Duties;
+#[cfg(feature = "rocket")]
+pub(crate) use extract::Found;
 pub use limits::{MAX_CREDENTIAL_LEN, MAX_HEADER_LINES, MAX_OPAQUE_LEN, MAX_URI_LEN};
 pub use problem::Problem;
 pub use rejection::Rejection;
 pub use requirement::{CompiledRequirement, Requirement, RequirementError};
+pub use route::RouteError;
 pub use source::{Sources, SourcesError};
