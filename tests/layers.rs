@@ -14,11 +14,11 @@ const FLOORS: [&[&str]; 6] = [
     &["store"],
     &["engine"],
     &["credential", "oauth", "jwt"],
-    &["tower", "axum"],
+    &["tower", "axum", "actix", "rocket", "tonic"],
 ];
 
 /// What an adapter may know of another.
-const BESIDE: [(&str, &str); 1] = [("axum", "tower")];
+const BESIDE: [(&str, &str); 2] = [("axum", "tower"), ("tonic", "tower")];
 
 fn floor_of(module: &str) -> Option<usize> {
     FLOORS.iter().position(|floor| floor.contains(&module))
