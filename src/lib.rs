@@ -43,13 +43,23 @@
 
 #[cfg(feature = "actix")]
 pub mod actix;
+#[cfg(feature = "api")]
+pub mod api;
 #[cfg(feature = "axum")]
 pub mod axum;
 mod caller;
+#[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(feature = "client")]
+pub mod client;
 mod clock;
+#[cfg(feature = "console")]
+pub mod console;
 #[cfg(feature = "http")]
 pub mod credential;
 mod engine;
+#[cfg(feature = "host")]
+pub mod host;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 #[cfg(feature = "oauth")]
@@ -65,6 +75,8 @@ mod token;
 pub mod tonic;
 #[cfg(feature = "tower")]
 pub mod tower;
+#[cfg(feature = "wire")]
+pub mod wire;
 
 pub use caller::Caller;
 pub use clock::{Clock, ManualClock, ParseTimestampError, SystemClock, Timestamp};
@@ -79,6 +91,8 @@ pub use scope::*;
 #[cfg(feature = "conformance")]
 #[doc(inline)]
 pub use store::conformance;
+#[doc(inline)]
+pub use store::transfer;
 #[cfg(feature = "cache")]
 pub use store::{CacheOptions, CachedStore};
 pub use store::{MemoryStore, StoreError, TokenStore};
@@ -96,7 +110,9 @@ pub use token::*;
     feature = "axum",
     feature = "actix",
     feature = "rocket",
-    feature = "tonic"
+    feature = "tonic",
+    feature = "oauth",
+    feature = "jwt"
 ))]
 #[doc = include_str!("../README.md")]
 mod readme {}

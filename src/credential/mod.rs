@@ -9,6 +9,8 @@
 //! - All credentials are counted before any is parsed; two are refused.
 //! - Nothing is trimmed, percent-decoded or converted with loss.
 //! - A route says what it asks for as a [`Requirement`]; one that says nothing is refused.
+//! - With the feature `jwt`, JWTs of the app's own issuer are taken where the builder says so, and
+//!   mean what an opaque token would.
 //! - Every bad token gets the same answer. An outage is 503, never 401.
 //! - The token's text is marked sensitive in the head, so that `Debug` does not show it, and
 //!   taken out of the URI.
@@ -55,6 +57,8 @@ mod challenge;
 pub mod conformance;
 mod duties;
 mod extract;
+#[cfg(any(feature = "oauth", feature = "api"))]
+mod form;
 mod limits;
 mod problem;
 mod query;
@@ -66,8 +70,12 @@ mod source;
 pub use admission::{Admitted, Peer};
 pub use boundary::{Boundary, BoundaryBuilder, BoundaryError};
 pub use duties::Duties;
-#[cfg(feature = "rocket")]
+#[cfg(any(feature = "api", feature = "rocket"))]
 pub(crate) use extract::Found;
+#[cfg(feature = "api")]
+pub(crate) use extract::Presented;
+#[cfg(any(feature = "oauth", feature = "api"))]
+pub(crate) use form::decode;
 pub use limits::{MAX_CREDENTIAL_LEN, MAX_HEADER_LINES, MAX_OPAQUE_LEN, MAX_URI_LEN};
 pub use problem::Problem;
 pub use rejection::Rejection;

@@ -13,6 +13,7 @@ mod introspect;
 mod issue;
 mod list;
 mod maintain;
+mod offer;
 mod on_behalf;
 mod owner_event;
 mod refresh;
@@ -25,6 +26,9 @@ mod update;
 mod usage;
 mod verified;
 mod verify;
+#[cfg(feature = "jwt")]
+mod vouched;
+mod whose;
 
 use std::fmt;
 use std::sync::Arc;
@@ -58,6 +62,7 @@ pub use settings::{OwnerError, SettingsError};
 pub use trace::TracingSink;
 pub use update::{Edit, UpdateError};
 pub use verified::{Context, Verified};
+pub use whose::SecretMatch;
 
 /// The engine. Cheap to clone; clones are the same engine.
 ///

@@ -20,6 +20,7 @@ mod postgres;
 mod redis;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+pub mod transfer;
 
 #[cfg(feature = "cache")]
 pub use cached::{AgeClock, CacheOptions, CachedStore, SystemAgeClock};

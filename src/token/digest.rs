@@ -109,6 +109,12 @@ impl PepperId {
             None => None,
         }
     }
+
+    /// The number.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0.get()
+    }
 }
 
 impl fmt::Display for PepperId {

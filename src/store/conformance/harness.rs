@@ -270,6 +270,10 @@ macro_rules! __conformance {
                 a_dropped_wait_loses_no_notice,
                 a_quiet_channel_says_that_it_is_alive,
             }
+            alone transfer {
+                records_move_in_and_out_unchanged,
+                an_import_overwrites_nothing,
+            }
             alone model {
                 random_steps_do_what_the_model_does,
             }
