@@ -47,6 +47,11 @@ impl fmt::Debug for Denial {
     }
 }
 
+/// The refusal of a text with this id for this reason.
+pub(super) fn denied(id: Option<&TokenId>, reason: DenialReason) -> VerifyError {
+    VerifyError::Denied(Denial { reason, id: id.copied() })
+}
+
 /// Exactly why a text was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -4,12 +4,11 @@ use std::net::IpAddr;
 
 use chrono::TimeDelta;
 
-use super::denial::{DenialReason, Outage, VerifyError};
+use super::denial::{DenialReason, Outage, VerifyError, denied};
 use super::event::{Event, Subject};
 use super::issue::{Draft, IssueError, Issued};
 use super::settings::{ScopeWish, SettingsError, check_parties};
 use super::verified::{Context, Verified};
-use super::verify::denied;
 use super::{Engine, Hallpass};
 use crate::clock::Timestamp;
 use crate::policy::ExpiryError;

@@ -3,10 +3,10 @@
 use super::Hallpass;
 use super::denial::{Outage, VerifyError};
 #[cfg(feature = "jwt")]
+use super::judge::Purpose;
+#[cfg(feature = "jwt")]
 use super::verified::Context;
 use super::verified::Verified;
-#[cfg(feature = "jwt")]
-use super::verify::Purpose;
 use crate::clock::Timestamp;
 use crate::store::Facts;
 #[cfg(feature = "jwt")]

@@ -7,13 +7,13 @@
 
 use serde_json::{Map, Value};
 
-use super::denial::{DenialReason, Outage, VerifyError};
+use super::denial::{DenialReason, Outage, VerifyError, denied};
 use super::event::{Event, Subject};
 use super::issue::{Draft, Issue, IssueError, Issued};
+use super::judge::{Presented, Purpose};
 use super::on_behalf::OnBehalf;
 use super::settings::{ScopeWish, SettingsError};
 use super::verified::{Context, Verified};
-use super::verify::{Presented, Purpose, denied};
 use super::{Engine, Hallpass};
 use crate::clock::Timestamp;
 use crate::policy::{Expiry, ExpiryError};
