@@ -53,7 +53,11 @@ pub(super) fn denied(id: Option<&TokenId>, reason: DenialReason) -> VerifyError 
 }
 
 /// Exactly why a text was refused.
+///
+/// As wide as a word, as [`Kind`](crate::Kind) is: what is returned either with a reason or with a
+/// value is then copied as words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u64)]
 #[non_exhaustive]
 pub enum DenialReason {
     /// Not a token of this app: grammar, brand or checksum.

@@ -1,6 +1,7 @@
 //! Judges tokens: the verdict on facts that are at hand, without waiting for anything.
 
 use super::Engine;
+use super::callback::{EVERYBODY, contained};
 use super::denial::{DenialReason, Outage, VerifyError, denied};
 use super::verified::Context;
 use crate::clock::Timestamp;
@@ -104,31 +105,29 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Presented, Refusal> {
         let older = facts.rare.as_ref().and_then(|rare| rare.superseded.as_ref());
-        let digests = [(Presented::Current, Some(&facts.digest)), (Presented::Older, older)];
-        for (presented, digest) in digests {
-            let Some(digest) = digest else {
-                continue;
-            };
-            match self.peppers.check(text, digest) {
-                DigestCheck::Match => return Ok(presented),
-                DigestCheck::Mismatch => {}
-                DigestCheck::Unusable => {
-                    return Err(DenialReason::UnusableDigest.into());
-                }
-                // After the overlap the text is refused whether or not it was the older secret.
-                DigestCheck::MissingPepper
-                    if presented == Presented::Older && facts.grace_is_over(now) => {}
-                DigestCheck::MissingPepper => {
-                    return Err(Outage::MissingPepper { id: *text.id() }.into());
-                }
+        let (presented, check) = match (self.peppers.check(text, &facts.digest), older) {
+            (DigestCheck::Mismatch, Some(older)) => {
+                (Presented::Older, self.peppers.check(text, older))
             }
+            (check, _) => (Presented::Current, check),
+        };
+        match check {
+            DigestCheck::Match => Ok(presented),
+            DigestCheck::Mismatch => Err(DenialReason::WrongSecret.into()),
+            DigestCheck::Unusable => Err(DenialReason::UnusableDigest.into()),
+            // After the overlap the text is refused whether or not it was the older secret.
+            DigestCheck::MissingPepper
+                if presented == Presented::Older && facts.grace_is_over(now) =>
+            {
+                Err(DenialReason::WrongSecret.into())
+            }
+            DigestCheck::MissingPepper => Err(Outage::MissingPepper { id: *text.id() }.into()),
         }
-        Err(DenialReason::WrongSecret.into())
     }
 
     /// The verdict on a token with these facts whose secret was checked, from what is in memory
     /// and what was fetched.
-    #[inline]
+    #[inline(always)]
     pub(super) fn judge(
         &self,
         presented: Presented,
@@ -146,11 +145,16 @@ impl Engine {
             Ok(expires_at) => expires_at,
             Err(reason) => return Err(reason.into()),
         };
-        let owner = match fetched.owner {
-            Some(owner) => Some(owner),
-            None => self.resident_owner(facts.tenant(), &facts.owner)?,
+        let known;
+        let owner = match (&fetched.owner, &self.owners) {
+            (Some(owner), _) => owner,
+            (None, None) => EVERYBODY,
+            (None, Some(owners)) => {
+                known = contained(|| owners.resident(facts.tenant(), &facts.owner))?;
+                known.as_ref().ok_or(Hold::Owner)?
+            }
         };
-        let scopes = self.check_owner(facts, &owner.ok_or(Hold::Owner)?)?;
+        let scopes = self.check_owner(facts, owner)?;
         if let Some(rare) = &facts.rare {
             if let Some(parent) = &rare.parent {
                 self.check_ancestors(facts.kind, parent, &fetched.ancestors, now)?;
@@ -178,6 +182,7 @@ impl Engine {
     }
 
     /// Refuses a token that is not active under today's policy, and tells when it ends.
+    #[inline]
     fn check_status(
         &self,
         facts: &Facts,
@@ -203,6 +208,7 @@ impl Engine {
     }
 
     /// Refuses tokens of owners who may not hold any, and tells what this one grants today.
+    #[inline(always)]
     fn check_owner(&self, facts: &Facts, owner: &OwnerFacts) -> Result<ScopeSet, Refusal> {
         if !owner.active {
             return Err(DenialReason::OwnerInactive.into());

@@ -59,6 +59,8 @@ impl Engine {
 
     /// The verdict, if all it takes is in memory: given on the facts as they lie in the store,
     /// without an allocation or a suspension.
+    ///
+    /// The proof is made where it is returned, because moving one costs as much as finding it.
     #[inline]
     fn verdict_at_once(
         &self,
@@ -66,57 +68,47 @@ impl Engine {
         context: &Context<'_>,
         now: Timestamp,
     ) -> Option<Result<Verified, VerifyError>> {
-        let mut verified = None;
-        match self.judge_resident(text, context, now, &mut verified) {
-            Ok(()) => verified.map(Ok),
-            Err(denial) => {
-                let error = denial.into();
-                self.report(&error, context, now);
-                Some(Err(error))
-            }
+        let mut verdict = None;
+        match self.read(text, context) {
+            Ok(text) => self.store.resident(text.id(), &mut |facts| {
+                if self.catalog.owns(&facts.scopes) {
+                    match self.judge_resident(&text, facts, (context, now, Purpose::Use)) {
+                        Ok(rest) => verdict = Some(Ok(Verified::new(facts, rest))),
+                        Err(Some(reason)) => verdict = Some(Err(denied(Some(text.id()), reason))),
+                        Err(None) => {}
+                    }
+                }
+            }),
+            Err(denial) => verdict = Some(Err(denial.into())),
         }
+        if let Some(Err(error)) = &verdict {
+            self.report(error, context, now);
+        }
+        verdict
     }
 
-    /// Fills in the proof if all it takes is in memory; leaves it out if something must be
-    /// fetched.
-    ///
-    /// The proof is made in its place, because moving one costs as much as looking it up.
+    /// Judges a text by facts as they lie in the store. An error without a reason tells that
+    /// something must be fetched.
+    #[inline]
     fn judge_resident(
         &self,
-        text: &str,
-        context: &Context<'_>,
-        now: Timestamp,
-        verified: &mut Option<Verified>,
-    ) -> Result<(), Denial> {
-        let text = self.read(text, context)?;
-        let id = text.id();
-        let mut against = None;
-        self.store.resident(id, &mut |facts| {
-            if !self.catalog.owns(&facts.scopes) {
-                return;
+        text: &TokenText<'_>,
+        facts: &Facts,
+        case: (&Context<'_>, Timestamp, Purpose),
+    ) -> Result<Rest, Option<DenialReason>> {
+        facts.fetch_early();
+        let judged = match self.check_secret(text, facts, case.1) {
+            Ok(presented) => self.judge(presented, facts, case, &Fetched::default()),
+            Err(refusal) => Err(Hold::Against(refusal)),
+        };
+        judged.map_err(|hold| match hold {
+            // A cache may know an older secret than the one another node gave out, and an outage
+            // is found again on the way that can tell of it.
+            Hold::Against(Refusal::Denied(reason)) => {
+                Some(reason).filter(|reason| *reason != DenialReason::WrongSecret)
             }
-            facts.fetch_early();
-            let case = (context, now, Purpose::Use);
-            let judged = match self.check_secret(&text, facts, now) {
-                Ok(presented) => self.judge(presented, facts, case, &Fetched::default()),
-                Err(refusal) => Err(Hold::Against(refusal)),
-            };
-            match judged {
-                Ok(rest) => *verified = Some(Verified::new(facts, rest)),
-                // A cache may know an older secret than the one another node gave out, and an
-                // outage is found again on the way that can tell of it.
-                Err(Hold::Against(Refusal::Denied(reason)))
-                    if reason != DenialReason::WrongSecret =>
-                {
-                    against = Some(reason);
-                }
-                Err(_) => {}
-            }
-        });
-        match against {
-            None => Ok(()),
-            Some(reason) => Err(Denial { reason, id: Some(*id) }),
-        }
+            _ => None,
+        })
     }
 
     /// The verdict, after fetching whatever it takes.
