@@ -286,8 +286,8 @@ impl Engine {
         if exchange.unless_networked && token.networks != Networks::Anywhere {
             return Err(refused(DenialReason::WrongNetwork));
         }
-        let draft = Draft { token, idempotency: None, quota: self.policy.exchange_quota };
-        let issued = self.store_new(draft, false, now).await?;
+        let draft = Draft::new(token, None, self.policy.exchange_quota);
+        let issued: Issued = self.store_new(draft, false, now).await?.into();
         let event = Event::Issued {
             token: Subject::from(&issued.token),
             by: verified.actor(),

@@ -47,6 +47,11 @@ impl TokenDigest {
         Self(Self::read(text).unwrap_or_else(|| Form::Unusable(text.into())))
     }
 
+    /// That of a record whose secret is not made yet: it matches nothing.
+    pub(crate) fn blank() -> Self {
+        Self(Form::Unusable(Arc::default()))
+    }
+
     fn read(text: &str) -> Option<Form> {
         let (pepper, digest) = text.strip_prefix(SCHEME)?.strip_prefix('$')?.split_once('$')?;
         let pepper = match pepper {
