@@ -1,0 +1,253 @@
+//! Servers and networks that stop, hang and break between a node and its store.
+
+use std::time::Duration;
+
+use hallpass::{Hallpass, Issued, StoreError, TokenStore};
+
+use crate::place::{
+    Backend, Node, Place, REVOKED, TTL, Verdict, engine, issue, open_within, revoke, until, verdict,
+};
+use crate::proxy::{Fate, Proxy, When};
+use crate::{Test, on_each, run};
+
+pub(crate) fn tests() -> Vec<Test> {
+    let servers: [(&str, fn(Backend)); 6] = [
+        ("f10_a_server_restarted_while_idle", f10_a_server_restarted_while_idle),
+        ("f10_a_server_killed_in_a_query", f10_a_server_killed_in_a_query),
+        ("f13_a_store_that_hangs", f13_a_store_that_hangs),
+        ("f19_cut_off_from_the_store", f19_cut_off_from_the_store),
+        ("f19_connections_that_lead_nowhere", f19_connections_that_lead_nowhere),
+        ("f32_dropped_while_the_store_hangs", f32_dropped_while_the_store_hangs),
+    ];
+    servers
+        .into_iter()
+        .flat_map(|(name, run)| on_each(name, Backend::SERVERS, run))
+        .collect()
+}
+
+/// A step that takes longer fails in the tests in which stores hang.
+const SHORT: Duration = Duration::from_millis(400);
+
+/// A place, a proxy before it, and a node behind that, which knows a token.
+struct Bench {
+    place: Place,
+    proxy: Proxy,
+    node: Node,
+    token: Issued,
+}
+
+impl Bench {
+    async fn new(backend: Backend) -> Self {
+        let place = Place::new(backend).await;
+        let proxy = Proxy::before(place.port()).await;
+        let store = patient(&place.url_by(proxy.port())).await;
+        let node = Node::over(store).await;
+        let token = issue(&node.hallpass, "ci").await;
+        Self { place, proxy, node, token }
+    }
+}
+
+/// A store whose steps fail after a short time. On a busy machine connecting may take longer.
+async fn patient(url: &str) -> std::sync::Arc<dyn TokenStore> {
+    open_within(url, SHORT).await
+}
+
+/// Waits until the store behind an engine is reached again. Until then nobody is denied (I7).
+async fn is_back(hallpass: &Hallpass, token: &Issued) {
+    until("the store is reached again", async || {
+        match verdict(hallpass, token.plain.expose()).await {
+            Verdict::Accepted => true,
+            Verdict::Unavailable => false,
+            denied @ Verdict::Denied(_) => panic!("{denied:?}"),
+        }
+    })
+    .await;
+}
+
+/// Nobody asks while the server is killed and started again. I5, I7.
+fn f10_a_server_restarted_while_idle(backend: Backend) {
+    run(async {
+        let mut place = Place::to_kill(backend);
+        let hallpass = engine(crate::place::open(&place.url()).await);
+        let (token, gone) = (issue(&hallpass, "ci").await, issue(&hallpass, "gone").await);
+        revoke(&hallpass, &gone.token.id).await;
+        place.kill();
+        place.restart();
+        is_back(&hallpass, &token).await;
+        assert_eq!(verdict(&hallpass, gone.plain.expose()).await, REVOKED);
+    });
+}
+
+/// The server dies with a question before it and with a commit before it. I5, I6, I7.
+fn f10_a_server_killed_in_a_query(backend: Backend) {
+    run(async {
+        let mut place = Place::to_kill(backend);
+        let proxy = Proxy::before(place.port()).await;
+        let hallpass = engine(crate::place::open(&place.url_by(proxy.port())).await);
+        let token = issue(&hallpass, "ci").await;
+        proxy.fail(When::Answered(token.token.id.to_string(), 0), Fate::Hang);
+        let asking = {
+            let (hallpass, text) = (hallpass.clone(), token.plain.expose().to_owned());
+            tokio::spawn(async move { verdict(&hallpass, &text).await })
+        };
+        let revoking = {
+            let (hallpass, id) = (hallpass.clone(), token.token.id);
+            tokio::spawn(async move {
+                hallpass.revoke(&id, hallpass::RevocationReason::Requested).await
+            })
+        };
+        until("both are on their way", async || proxy.strikes() > 0).await;
+        place.kill();
+        proxy.fail(When::Always, Fate::Cut);
+        assert_ne!(asking.await.unwrap(), REVOKED);
+        let revoked = revoking.await.unwrap();
+        assert!(
+            matches!(revoked, Err(hallpass::RevokeError::Store(StoreError::Unavailable(_)))),
+            "{revoked:?}"
+        );
+        proxy.heal();
+        place.restart();
+        until("the store is reached again", async || {
+            verdict(&hallpass, token.plain.expose()).await != Verdict::Unavailable
+        })
+        .await;
+        // Whether it was revoked nobody could know; asked again, it is.
+        revoke(&hallpass, &token.token.id).await;
+        assert_eq!(verdict(&hallpass, token.plain.expose()).await, REVOKED);
+    });
+}
+
+/// The store takes requests and answers none. I1, I7: what is remembered is good for the TTL,
+/// everything else is an outage after the time limit, and when the store answers again all is well
+/// at once: no connection is lost to those that gave up.
+fn f13_a_store_that_hangs(backend: Backend) {
+    run(async {
+        let bench = Bench::new(backend).await;
+        let cold = issue(&bench.node.hallpass, "cold").await;
+        bench.node.remembers(&bench.token).await;
+        bench.proxy.fail(When::Always, Fate::Hang);
+        // Many more than there are connections.
+        let asked: Vec<_> = (0..40)
+            .map(|_| {
+                let (hallpass, text) =
+                    (bench.node.hallpass.clone(), cold.plain.expose().to_owned());
+                tokio::spawn(async move { verdict(&hallpass, &text).await })
+            })
+            .collect();
+        assert_eq!(verdict(&bench.node.hallpass, bench.token.plain.expose()).await, Verdict::Accepted);
+        for asked in asked {
+            assert_eq!(asked.await.unwrap(), Verdict::Unavailable);
+        }
+        let revoked = bench.node.hallpass.revoke(
+            &cold.token.id, hallpass::RevocationReason::Requested).await;
+        assert!(revoked.is_err());
+        bench.node.age.advance(TTL);
+        let told = verdict(&bench.node.hallpass, bench.token.plain.expose()).await;
+        assert_eq!(told, Verdict::Unavailable);
+        bench.proxy.heal();
+        is_back(&bench.node.hallpass, &bench.token).await;
+        revoke(&bench.node.hallpass, &cold.token.id).await;
+        bench.node.hears().await;
+    });
+}
+
+/// The node is cut off from its store, channel and all. I1, I7: it goes on for the TTL and not a
+/// moment longer, and a revocation elsewhere is in force by then.
+fn f19_cut_off_from_the_store(backend: Backend) {
+    run(async {
+        let bench = Bench::new(backend).await;
+        let elsewhere = engine(crate::place::open(&bench.place.url()).await);
+        let good = issue(&bench.node.hallpass, "good").await;
+        bench.node.remembers(&bench.token).await;
+        bench.node.remembers(&good).await;
+        bench.proxy.fail(When::Always, Fate::Cut);
+        revoke(&elsewhere, &bench.token.token.id).await;
+        // Not yet heard of; but never past the TTL.
+        bench.node.age.advance(TTL - Duration::from_nanos(1));
+        for token in [&bench.token, &good] {
+            let told = verdict(&bench.node.hallpass, token.plain.expose()).await;
+            assert_eq!(told, Verdict::Accepted);
+        }
+        bench.node.age.advance(Duration::from_nanos(1));
+        for token in [&bench.token, &good] {
+            let told = verdict(&bench.node.hallpass, token.plain.expose()).await;
+            assert_eq!(told, Verdict::Unavailable);
+        }
+        assert!(!bench.node.cache.is_caching());
+        bench.proxy.heal();
+        is_back(&bench.node.hallpass, &good).await;
+        assert_eq!(verdict(&bench.node.hallpass, bench.token.plain.expose()).await, REVOKED);
+        bench.node.hears().await;
+    });
+}
+
+/// The server's machine is gone without a word and another one has its address: every connection
+/// there is leads nowhere, and new ones work. I7: the node finds its way back by itself, soon.
+fn f19_connections_that_lead_nowhere(backend: Backend) {
+    run(async {
+        let bench = Bench::new(backend).await;
+        let elsewhere = engine(crate::place::open(&bench.place.url()).await);
+        // As many connections as the pool has.
+        let many: Vec<_> = (0..40)
+            .map(|_| {
+                let (hallpass, text) =
+                    (bench.node.hallpass.clone(), bench.token.plain.expose().to_owned());
+                tokio::spawn(async move { issue(&hallpass, &text[..30]).await })
+            })
+            .collect();
+        for one in many {
+            let _ = one.await;
+        }
+        bench.node.cache.flush();
+        bench.proxy.fail(When::Made, Fate::Hang);
+        let began = std::time::Instant::now();
+        is_back(&bench.node.hallpass, &bench.token).await;
+        eprintln!("back after {:?}", began.elapsed());
+        assert!(began.elapsed() < SHORT * 10, "{:?}", began.elapsed());
+        bench.node.age.advance(TTL);
+        bench.node.hears().await;
+        bench.node.remembers(&bench.token).await;
+        revoke(&elsewhere, &bench.token.token.id).await;
+        until("it is heard of", async || {
+            verdict(&bench.node.hallpass, bench.token.plain.expose()).await == REVOKED
+        })
+        .await;
+    });
+}
+
+/// Requests are dropped by their clients while the store hangs. I6, I7: no connection, permit or
+/// place in a queue is lost with them.
+fn f32_dropped_while_the_store_hangs(backend: Backend) {
+    run(async {
+        let bench = Bench::new(backend).await;
+        for _ in 0..3 {
+            bench.node.cache.flush();
+            bench.proxy.fail(When::Always, Fate::Hang);
+            let asked: Vec<_> = (0..30)
+                .map(|number| {
+                    let hallpass = bench.node.hallpass.clone();
+                    let (text, id) = (bench.token.plain.expose().to_owned(), bench.token.token.id);
+                    tokio::spawn(async move {
+                        match number % 3 {
+                            0 => drop(hallpass.suspend(&id).await),
+                            1 => drop(hallpass.resume(&id).await),
+                            _ => drop(verdict(&hallpass, &text).await),
+                        }
+                    })
+                })
+                .collect();
+            tokio::task::yield_now().await;
+            for asked in asked {
+                asked.abort();
+                let _ = asked.await;
+            }
+            bench.proxy.heal();
+            until("the store answers", async || {
+                bench.node.hallpass.resume(&bench.token.token.id).await.is_ok()
+            })
+            .await;
+            let told = verdict(&bench.node.hallpass, bench.token.plain.expose()).await;
+            assert_eq!(told, Verdict::Accepted);
+        }
+    });
+}
