@@ -13,7 +13,7 @@ use super::error::StepError;
 use super::finder::{Finder, Source};
 use super::listen::Listener;
 use super::options::PostgresOptions;
-use super::session::{Held, Session, Shapes};
+use super::session::{Held, Session, Shapes, Silence};
 use super::sql::Sql;
 use super::steps::{Insert, List, Revoke, Step, Touch, Update};
 use super::value::{text, texts};
@@ -51,6 +51,7 @@ pub struct PostgresStore(Arc<Inner>);
 struct Inner {
     home: Home,
     pool: Pool,
+    silence: Silence,
     sql: Sql,
     shapes: Option<Shapes>,
     timeout: Duration,
@@ -104,6 +105,7 @@ impl PostgresStore {
         Self(Arc::new(Inner {
             home,
             pool,
+            silence: Silence::default(),
             sql,
             shapes: (!options.pooler).then(Shapes::default),
             timeout: options.timeout,
@@ -155,8 +157,13 @@ impl Inner {
         Err(StepError::Overtaken)
     }
 
-    async fn hold(&self) -> Result<Held, StepError> {
-        Ok(Held::new(self.pool.get().await?, self.timeout / 2))
+    async fn hold(&self) -> Result<Held<'_>, StepError> {
+        let patience = self.timeout / 2;
+        if self.silence.ask(patience) {
+            // Dropping them here closes them.
+            drop(self.pool.retain(|_, _| false));
+        }
+        Ok(Held::new(self.pool.get().await?, patience, &self.silence))
     }
 
     async fn attempt<S: Step>(&self, client: &mut Object, step: &S) -> Result<S::Done, StepError> {

@@ -1,6 +1,7 @@
 //! The connections to a server or a cluster, and which node a command goes to.
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionLike as _, ConnectionManager};
 use redis::cluster_async::ClusterConnection;
@@ -17,14 +18,70 @@ use crate::store::StoreError;
 /// One multiplexed connection to a server, or one to each node of a cluster.
 #[derive(Clone)]
 pub(super) enum Wire {
-    Single(ConnectionManager),
+    Single(Arc<Single>),
     Cluster(ClusterConnection),
+}
+
+/// The connection to a server. The driver makes a new one where the old one breaks; where it leads
+/// nowhere, as to a machine that is gone, nothing breaks, and it is given up for its silence.
+pub(super) struct Single {
+    connect: Box<dyn Fn() -> RedisResult<ConnectionManager> + Send + Sync>,
+    patience: Duration,
+    current: Mutex<Current>,
+}
+
+struct Current {
+    manager: ConnectionManager,
+    /// Counts the connections.
+    number: u64,
+    /// When the first question was asked since the last answer.
+    silent_since: Option<Instant>,
+}
+
+impl Single {
+    /// A connection that is given up if something was asked and nothing was answered for this
+    /// long.
+    pub(super) fn new(
+        patience: Duration,
+        connect: impl Fn() -> RedisResult<ConnectionManager> + Send + Sync + 'static,
+    ) -> RedisResult<Self> {
+        let current = Current { manager: connect()?, number: 0, silent_since: None };
+        Ok(Self { connect: Box::new(connect), patience, current: Mutex::new(current) })
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn ask<T>(
+        &self,
+        ask: impl AsyncFnOnce(ConnectionManager) -> RedisResult<T>,
+    ) -> RedisResult<T> {
+        let (manager, number) = {
+            let mut current = self.current();
+            if current.silent_since.is_some_and(|since| since.elapsed() >= self.patience) {
+                current.manager = (self.connect)()?;
+                current.number += 1;
+                current.silent_since = None;
+            }
+            current.silent_since.get_or_insert_with(Instant::now);
+            (current.manager.clone(), current.number)
+        };
+        let answer = ask(manager).await;
+        let mut current = self.current();
+        if current.number == number {
+            current.silent_since = None;
+        }
+        answer
+    }
 }
 
 impl Wire {
     async fn send(&self, command: &Cmd) -> RedisResult<Value> {
         let answer = match self.clone() {
-            Self::Single(mut wire) => wire.req_packed_command(command).await,
+            Self::Single(wire) => {
+                wire.ask(async |mut wire| wire.req_packed_command(command).await).await
+            }
             Self::Cluster(mut wire) => wire.req_packed_command(command).await,
         };
         answer?.extract_error()
@@ -35,7 +92,10 @@ impl Wire {
     async fn send_all(&self, pipeline: Pipeline, key: &str) -> RedisResult<Vec<Value>> {
         let count = pipeline.len();
         let answers = match self.clone() {
-            Self::Single(mut wire) => wire.req_packed_commands(&pipeline, 0, count).await?,
+            Self::Single(wire) => {
+                wire.ask(async |mut wire| wire.req_packed_commands(&pipeline, 0, count).await)
+                    .await?
+            }
             Self::Cluster(mut wire) => {
                 let route = Route::with_key(key, SlotAddr::Master);
                 let route = SingleNodeRoutingInfo::SpecificNode(route);
