@@ -236,7 +236,11 @@ fn nodes_killed(backend: Backend) {
             }
             let hallpass = journal.check(&place).await;
             // The next nodes have room.
-            for id in hallpass.revoke_matching(Filter::new(Reach::All), RevocationReason::Requested).await.unwrap() {
+            for id in hallpass
+                .revoke_matching(Filter::new(Reach::All), RevocationReason::Requested)
+                .await
+                .unwrap()
+            {
                 journal.note(&format!("revoking {id}"));
                 journal.note(&format!("revoked {id}"));
             }

@@ -79,7 +79,7 @@ impl Bench {
         process.ask_until(&format!("before {step}"), order);
         self.proxy.fail(when, Fate::Lose);
         process.tell("go");
-        until("the request is swallowed", async || self.proxy.strikes() > 0).await;
+        until("the request is swallowed", async || self.proxy.struck()).await;
         assert!(process.kill().is_empty(), "nothing was acknowledged");
         self.proxy.heal();
     }
@@ -90,7 +90,7 @@ impl Bench {
         process.ask_until(&format!("before {step}"), order);
         self.proxy.fail(When::Answered(text, bytes), Fate::Cut);
         assert_eq!(process.ask("go"), "unavailable");
-        assert!(self.proxy.strikes() > 0);
+        assert!(self.proxy.struck());
         self.proxy.heal();
         process
     }

@@ -18,6 +18,7 @@
 )]
 
 mod anytime;
+mod channel;
 mod kills;
 mod network;
 mod place;
@@ -29,8 +30,11 @@ mod proxy;
 #[path = "../redis/server.rs"]
 #[expect(dead_code, reason = "the store's own tests use the rest")]
 mod redis;
+mod replica;
+mod store;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -62,7 +66,14 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::from_args();
     let required = std::env::var("CI").is_ok_and(|ci| ci == "true");
-    let tests = [kills::tests(), anytime::tests(), network::tests()];
+    let tests = [
+        kills::tests(),
+        anytime::tests(),
+        network::tests(),
+        channel::tests(),
+        replica::tests(),
+        store::tests(),
+    ];
     let trials = tests.into_iter().flatten().map(|Test { name, needs, run }| {
         let missing = needs.iter().find_map(|backend| backend.missing());
         let Some(missing) = missing else {
@@ -86,8 +97,10 @@ fn main() -> ExitCode {
 }
 
 /// Runs a test's future on a runtime of its own, whose other threads serve the connections while
-/// this one waits for a process.
+/// this one waits for a process. One that hangs has failed.
 fn run<F: Future>(future: F) -> F::Output {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    runtime.worker_threads(2).enable_all().build().unwrap().block_on(future)
+    let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
+    let timed = async { tokio::time::timeout(Duration::from_secs(120), future).await };
+    runtime.block_on(timed).expect("a test that ends")
 }

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use hallpass::store::{AgeClock, CacheOptions, Filter, Reach};
 use hallpass::{
-    CachedStore, Context, DenialReason, Hallpass, HallpassBuilder, Issue, Issued, ListRequest,
-    ManualClock, PostgresOptions, RedisOptions, RevocationReason, ScopeCatalog, SqliteStore,
-    Timestamp, Token, TokenId, TokenStore, VerifyError,
+    CachedStore, Context, DenialReason, Edit, Hallpass, HallpassBuilder, Issue, Issued,
+    ListRequest, ManualClock, PostgresOptions, RedisOptions, RevocationReason, ScopeCatalog,
+    SqliteStore, Timestamp, Token, TokenId, TokenStore, VerifyError,
 };
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -52,9 +52,8 @@ impl Backend {
 }
 
 /// The PostgreSQL server that is not killed; each test has a database of its own.
-static SHARED: LazyLock<postgres::Server> = LazyLock::new(|| {
-    postgres::Server::start(&["fsync=off", "deadlock_timeout=20ms"])
-});
+static SHARED: LazyLock<postgres::Server> =
+    LazyLock::new(|| postgres::Server::start(&["fsync=off", "deadlock_timeout=20ms"]));
 
 pub(crate) fn start_shared() {
     if Backend::Postgres.missing().is_none() {
@@ -327,6 +326,11 @@ pub(crate) fn wanted(name: &str) -> Issue {
 
 pub(crate) async fn issue(hallpass: &Hallpass, name: &str) -> Issued {
     hallpass.issue(wanted(name)).await.unwrap()
+}
+
+/// Whether a token can be changed.
+pub(crate) async fn is_changed(hallpass: &Hallpass, id: &TokenId) -> bool {
+    hallpass.update(id, Edit::new().description(Some("changed".to_owned()))).await.is_ok()
 }
 
 pub(crate) async fn revoke(hallpass: &Hallpass, id: &TokenId) -> bool {

@@ -16,12 +16,13 @@ use hallpass::jwt::{Algorithm, JwtIssuer, KeyRing, SigningKey};
 use hallpass::store::{Admission, Change, Changes, Facts, Filter, PageRequest, Purge, Use};
 use hallpass::{
     Context, Exchange, ExchangeError, Hallpass, IssueError, PepperRing, Record, Revocation,
-    RevocationReason, RevokeError, Rotate, RotateError, ScopeCatalog, StoreError, Timestamp, TokenId, TokenStore,
+    RevocationReason, RevokeError, Rotate, RotateError, ScopeCatalog, StoreError, Timestamp,
+    TokenId, TokenStore,
 };
 use tokio::sync::{Notify, mpsc};
 
+use crate::anytime;
 use crate::place::{self, Node, Verdict, verdict, wanted};
-use crate::{anytime, run};
 
 /// Set in such a process: where tokens are kept.
 const PLACE: &str = "HALLPASS_FAULTS_PLACE";
@@ -117,7 +118,8 @@ impl Drop for Process {
 
 /// The process itself.
 pub(crate) fn main() -> ExitCode {
-    run(async {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(2).enable_all().build().unwrap().block_on(async {
         let peppers = ring(&env::var(PEPPERS).unwrap());
         let store = place::open(&env::var(PLACE).unwrap()).await;
         let gate = Arc::new(Gate::default());
@@ -178,14 +180,12 @@ async fn obey(hallpass: &Hallpass, order: &str) -> String {
     let words: Vec<&str> = order.split(' ').collect();
     let here = Context::default();
     match words[..] {
-        ["issue", name, key] => {
-            match hallpass.issue(wanted(name).idempotency_key(key)).await {
-                Ok(issued) => format!("issued {} {}", issued.token.id, issued.plain.expose()),
-                Err(IssueError::Replayed(token)) => format!("replayed {}", token.id),
-                Err(IssueError::Store(StoreError::Unavailable(_))) => "unavailable".to_owned(),
-                Err(error) => format!("{error:?}"),
-            }
-        }
+        ["issue", name, key] => match hallpass.issue(wanted(name).idempotency_key(key)).await {
+            Ok(issued) => format!("issued {} {}", issued.token.id, issued.plain.expose()),
+            Err(IssueError::Replayed(token)) => format!("replayed {}", token.id),
+            Err(IssueError::Store(StoreError::Unavailable(_))) => "unavailable".to_owned(),
+            Err(error) => format!("{error:?}"),
+        },
         ["rotate", id, overlap] => {
             let overlap = TimeDelta::seconds(overlap.parse().unwrap());
             match hallpass.rotate(&id.parse().unwrap(), Rotate::new().overlap(overlap)).await {

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -30,7 +30,7 @@ pub(crate) enum When {
 pub(crate) enum Fate {
     /// Nothing comes through, and nobody is told. Healed, it goes on where it was.
     Hang,
-    /// Nothing comes through ever again. The server hears of it when the node is gone.
+    /// Nothing comes through ever again but the end of the other side.
     Lose,
     /// It is reset.
     Cut,
@@ -44,7 +44,7 @@ type Rule = Option<(When, Fate, u32)>;
 pub(crate) struct Proxy {
     port: u16,
     rule: watch::Sender<Rule>,
-    struck: watch::Receiver<u32>,
+    struck: Arc<AtomicBool>,
     made: Arc<AtomicU32>,
     listening: JoinHandle<()>,
 }
@@ -55,7 +55,8 @@ impl Proxy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let own = listener.local_addr().unwrap().port();
         let (rule, rules) = watch::channel(None);
-        let (strike, struck) = watch::channel(0);
+        let struck = Arc::new(AtomicBool::new(false));
+        let strike = struck.clone();
         let made = Arc::new(AtomicU32::new(0));
         let count = made.clone();
         let listening = tokio::spawn(async move {
@@ -81,6 +82,7 @@ impl Proxy {
 
     /// From now on connections fail in this way.
     pub(crate) fn fail(&self, when: When, fate: Fate) {
+        self.struck.store(false, Ordering::SeqCst);
         self.rule.send_replace(Some((when, fate, self.made.load(Ordering::SeqCst))));
     }
 
@@ -89,9 +91,9 @@ impl Proxy {
         self.rule.send_replace(None);
     }
 
-    /// How many connections met their fate so far.
-    pub(crate) fn strikes(&self) -> u32 {
-        *self.struck.borrow()
+    /// Whether a connection met its fate since this was last asked.
+    pub(crate) fn struck(&self) -> bool {
+        self.struck.swap(false, Ordering::SeqCst)
     }
 }
 
@@ -123,12 +125,12 @@ enum Next {
 }
 
 impl Line {
-    async fn carry(mut self, mut rules: watch::Receiver<Rule>, strike: &watch::Sender<u32>) {
+    async fn carry(mut self, mut rules: watch::Receiver<Rule>, strike: &AtomicBool) {
         let (mut request, mut answer) = (vec![0; MEMORY], vec![0; MEMORY]);
         loop {
             let rule = rules.borrow_and_update().clone();
             if let Some(fate) = self.fate_already(&rule) {
-                strike.send_modify(|strikes| *strikes += 1);
+                strike.store(true, Ordering::SeqCst);
                 if !self.meet(fate, &mut rules).await {
                     return;
                 }
@@ -165,7 +167,7 @@ impl Line {
             if let Next::Meet(fate, through) = next {
                 let rest = bytes[through..].to_vec();
                 let to_node = matches!(rule, Some((When::Answered(..), ..)));
-                strike.send_modify(|strikes| *strikes += 1);
+                strike.store(true, Ordering::SeqCst);
                 if !self.meet(fate, &mut rules).await {
                     return;
                 }
@@ -202,7 +204,8 @@ impl Line {
     }
 
     fn answered(&mut self, rule: &Rule, count: usize) -> Next {
-        if let (Some((When::Answered(_, most), fate, _)), Some(answered)) = (rule, &mut self.asked) {
+        if let (Some((When::Answered(_, most), fate, _)), Some(answered)) = (rule, &mut self.asked)
+        {
             let left = most.saturating_sub(*answered);
             *answered += count;
             if count > left {
@@ -221,10 +224,23 @@ impl Line {
                 false
             }
             Fate::Lose => {
-                // The node waits for an answer, so that nothing but its end is to be heard.
-                let mut unheard = [0; 1024];
-                while let Ok(1..) = self.node.read(&mut unheard).await {}
-                false
+                // Each hears of the other's end, and of nothing else.
+                let (mut request, mut answer) = ([0; 1024], [0; 1024]);
+                loop {
+                    tokio::select! {
+                        read = self.node.read(&mut request) => {
+                            if !matches!(read, Ok(1..)) {
+                                return false;
+                            }
+                        }
+                        read = self.server.read(&mut answer) => {
+                            if !matches!(read, Ok(1..)) {
+                                reset(&self.node);
+                                return false;
+                            }
+                        }
+                    }
+                }
             }
             Fate::Hang => {
                 self.asked = None;

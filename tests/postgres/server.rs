@@ -209,7 +209,7 @@ fn follow(process: &mut Child, log: &Arc<Mutex<Vec<String>>>) -> Receiver<()> {
     thread::spawn(move || {
         let mut ready = Some(ready);
         for line in lines.map_while(Result::ok) {
-            let up = ["ready to accept connections", "process up"];
+            let up = ["ready to accept", "process up"];
             if up.iter().any(|text| line.contains(text))
                 && let Some(ready) = ready.take()
             {
