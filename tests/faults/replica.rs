@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use hallpass::{Hallpass, Issued, PostgresOptions, RevocationReason, StoreError, TokenStore};
@@ -92,6 +92,7 @@ fn f11_a_synchronous_standby_loses_nothing() {
             .await;
         primary.kill();
         promote(&standby);
+        over.store(true, Ordering::SeqCst);
         let mut acknowledged = Vec::new();
         for worker in workers {
             acknowledged.extend(worker.await.unwrap());
@@ -119,10 +120,13 @@ fn f11_a_synchronous_standby_loses_nothing() {
     });
 }
 
-/// Issues and revokes until that fails, and returns what was acknowledged.
-async fn work(hallpass: Hallpass, worker: u32) -> Vec<(Issued, bool)> {
+/// Issues and revokes until that fails or all is over, and returns what was acknowledged.
+async fn work(hallpass: Hallpass, worker: u32, over: Arc<AtomicBool>) -> Vec<(Issued, bool)> {
     let mut done = Vec::new();
     for count in 0.. {
+        if over.load(Ordering::SeqCst) {
+            return done;
+        }
         let wanted = hallpass::Issue::new(format!("{worker}-{count}"));
         let wanted = wanted.owner(format!("u{worker}-{}", count / 40)).scopes(["repo:read"]);
         let Ok(issued) = hallpass.issue(wanted).await else {

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 
 use super::durability;
 use super::error::outage;
-use super::link::{Link, Single, Wire};
+use super::link::{Cluster, Link, Single, Wire};
 use super::store::{Inner, RedisStore};
 use crate::store::StoreError;
 
@@ -167,11 +167,13 @@ impl RedisOptions {
             .overall_response_timeout(None)
             .build()
             .map_err(outage)?;
-        let reads = Wire::Cluster(cluster.get_async_connection().await.map_err(outage)?);
-        let writes = match self.replicas {
-            0 => reads.clone(),
-            _ => Wire::Cluster(cluster.get_async_connection().await.map_err(outage)?),
+        let connect = async || {
+            // The link keeps the time, and gives up what is silent.
+            let connected = Cluster::connect(cluster.clone(), self.timeout / 2).await;
+            Ok::<_, StoreError>(Wire::Cluster(Arc::new(connected.map_err(outage)?)))
         };
+        let reads = connect().await?;
+        let writes = if self.replicas == 0 { reads.clone() } else { connect().await? };
         self.store(reads, writes, clients, CLUSTER_SHARDS).await
     }
 
