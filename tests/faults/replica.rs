@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use hallpass::{Hallpass, Issued, PostgresOptions, RevocationReason, StoreError, TokenStore};
+use hallpass::{
+    Hallpass, Issued, PostgresOptions, RestoreGuard, RevocationReason, StoreError, TokenStore,
+};
 use tempfile::TempDir;
 
 use crate::place::{
@@ -160,8 +162,13 @@ fn f11_f12_a_primary_that_is_gone_and_a_standby_that_lagged() {
         for [first, second] in [[way.port(), standby.port], [standby.port, way.port()]] {
             let both = format!("127.0.0.1:{first},127.0.0.1:{second}");
             let store: Arc<dyn TokenStore> = Arc::new(options.connect(&url(&both)).await.unwrap());
-            nodes.push(engine(store));
+            nodes.push(store);
         }
+        let kept_apart = TempDir::new().unwrap();
+        let generation = kept_apart.path().join("generation");
+        let guard = Arc::new(RestoreGuard::open(nodes[0].clone(), generation).await.unwrap());
+        let guarded = engine(guard.clone());
+        let nodes: Vec<Hallpass> = nodes.into_iter().map(engine).collect();
         let hallpass = &nodes[0];
         let kept = issue(hallpass, "kept").await;
         let lost = issue(hallpass, "lost").await;
@@ -177,7 +184,7 @@ fn f11_f12_a_primary_that_is_gone_and_a_standby_that_lagged() {
         }
         replication.fail(When::Always, Fate::Hang);
         let new = issue(hallpass, "new").await;
-        revoke(hallpass, &lost.token.id).await;
+        revoke(&guarded, &lost.token.id).await;
         for node in &nodes {
             assert_eq!(verdict(node, new.plain.expose()).await, Verdict::Accepted);
             assert_eq!(verdict(node, lost.plain.expose()).await, REVOKED);
@@ -195,7 +202,14 @@ fn f11_f12_a_primary_that_is_gone_and_a_standby_that_lagged() {
             })
             .await;
         }
-        assert!(revoke(hallpass, &lost.token.id).await, "it was lost");
+        // Who guards the store notices, and lets nobody in until it was revoked again.
+        assert!(guard.check().await.unwrap());
+        for token in [&kept, &lost] {
+            assert_eq!(verdict(&guarded, token.plain.expose()).await, Verdict::Unavailable);
+        }
+        assert!(revoke(&guarded, &lost.token.id).await, "it was lost");
+        guard.accept().await.unwrap();
+        assert_eq!(verdict(&guarded, kept.plain.expose()).await, Verdict::Accepted);
         assert_eq!(verdict(hallpass, lost.plain.expose()).await, REVOKED);
         let again = engine(open(&alone).await);
         assert_eq!(verdict(&again, lost.plain.expose()).await, REVOKED);
