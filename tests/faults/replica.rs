@@ -87,8 +87,10 @@ fn f11_a_synchronous_standby_loses_nothing() {
         let (here, there) = (Node::on(&url).await, Node::on(&url).await);
         let known = issue(&here.hallpass, "known").await;
         there.remembers(&known).await;
-        let workers: Vec<_> =
-            (0..3).map(|worker| tokio::spawn(work(here.hallpass.clone(), worker))).collect();
+        let over = Arc::new(AtomicBool::new(false));
+        let workers =
+            (0..3).map(|worker| tokio::spawn(work(here.hallpass.clone(), worker, over.clone())));
+        let workers: Vec<_> = workers.collect();
         let count = "SELECT count(*)::text FROM hallpass_tokens WHERE revoked_at IS NOT NULL";
         until("there is work", async || first(&primary, count).await.parse::<u32>().unwrap() > 20)
             .await;
