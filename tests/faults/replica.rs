@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
+use hallpass::store::{Filter, Reach};
 use hallpass::{
     Hallpass, Issued, PostgresOptions, RestoreGuard, RevocationReason, StoreError, TokenStore,
 };
@@ -209,7 +210,10 @@ fn f11_f12_a_primary_that_is_gone_and_a_standby_that_lagged() {
         for token in [&kept, &lost] {
             assert_eq!(verdict(&guarded, token.plain.expose()).await, Verdict::Unavailable);
         }
-        assert!(revoke(&guarded, &lost.token.id).await, "it was lost");
+        let mut again = Filter::new(Reach::All);
+        again.ids = Some(vec![lost.token.id]);
+        let revoked = guarded.revoke_matching(again, RevocationReason::Requested).await;
+        assert_eq!(revoked.unwrap(), [lost.token.id]);
         guard.accept().await.unwrap();
         assert_eq!(verdict(&guarded, kept.plain.expose()).await, Verdict::Accepted);
         assert_eq!(verdict(hallpass, lost.plain.expose()).await, REVOKED);
