@@ -319,7 +319,7 @@ pub(super) static ROUTES: &[Route] = &[
     route(
         Method::POST,
         "/admin/tokens/revoke",
-        (Administrator, Operation::RevokeMany, Required("Revoke")),
+        (Administrator, Operation::RevokeMany, Required("RevokeAny")),
         "Revoke several tokens of any owners",
         (REVOKED, BULK),
     ),
@@ -377,14 +377,16 @@ pub(super) enum Match<'a> {
     Nothing,
 }
 
-/// Looks a path below the mount path up. `HEAD` is `GET`.
+/// Looks a path below the mount path up: the first form that it has is its own. `HEAD` is `GET`.
 pub(super) fn find<'a>(method: &Method, path: &'a str) -> Match<'a> {
     let method = if *method == Method::HEAD { &Method::GET } else { method };
+    let Some((form, id)) =
+        ROUTES.iter().find_map(|route| Some((route.path, matched(route.path, path)?)))
+    else {
+        return Match::Nothing;
+    };
     let mut methods: Vec<&str> = Vec::new();
-    for route in ROUTES {
-        let Some(id) = matched(route.path, path) else {
-            continue;
-        };
+    for route in ROUTES.iter().filter(|route| route.path == form) {
         if route.method == *method {
             return Match::Found(route, id);
         }
@@ -393,9 +395,7 @@ pub(super) fn find<'a>(method: &Method, path: &'a str) -> Match<'a> {
             methods.push("HEAD");
         }
     }
-    // `/tokens/revoke` reads like the id of a token where it is not posted to.
-    methods.dedup();
-    if methods.is_empty() { Match::Nothing } else { Match::Methods(methods.join(", ")) }
+    Match::Methods(methods.join(", "))
 }
 
 /// The text in place of the id, if there is one, should the path be of this form.
@@ -447,6 +447,7 @@ mod tests {
         }
         assert_eq!(methods("/tokens"), "GET, HEAD, POST");
         assert_eq!(methods("/tokens/x"), "GET, HEAD, PATCH, DELETE");
+        assert_eq!(methods("/tokens/revoke"), "POST");
     }
 
     #[test]
