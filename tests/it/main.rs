@@ -29,6 +29,12 @@ mod cached_support;
 mod cancellation;
 #[cfg(feature = "conformance")]
 mod conformance;
+#[cfg(feature = "console")]
+mod console_pages;
+#[cfg(feature = "console")]
+mod console_refusals;
+#[cfg(feature = "console")]
+mod console_support;
 mod exchange;
 #[cfg(feature = "http")]
 mod http_answers;
@@ -64,7 +70,10 @@ mod oauth_exchange;
 mod oauth_introspect;
 #[cfg(feature = "oauth")]
 mod oauth_support;
+mod peppers;
 mod refresh;
+#[cfg(feature = "sqlite")]
+mod restore;
 mod revoke;
 mod rotate;
 mod secrecy;
