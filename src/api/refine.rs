@@ -64,6 +64,8 @@ pub(super) fn refine(document: &mut Value, hallpass: &Hallpass) {
     );
     let one = json!({ "oneOf": [{ "required": ["ids"] }, { "required": ["filter"] }] });
     also(schemas, "Revoke", &one);
+    let thing = json!({ "items": { "type": "string", "minLength": 1, "maxLength": 256 } });
+    merge(schemas, ("Check", "resources"), &thing);
     for_owners(schemas);
 }
 

@@ -130,12 +130,7 @@ const ISSUED: Success = (201, "The secret is shown this one time", Some("Issued"
 const LIST: &[Code] = &[Code::InvalidQuery, Code::InvalidCursor, Code::NotFound];
 const BULK: &[Code] = &[Code::ConfirmationRequired, Code::NotFound];
 const STATE: &[Code] = &[Code::TokenEnded, Code::ChangedMeanwhile];
-const RESUMED: &[Code] = &[
-    Code::TokenEnded,
-    Code::ChangedMeanwhile,
-    Code::ConfirmationRequired,
-    Code::SuspendedByAdministrator,
-];
+const RESUMED: &[Code] = &[Code::TokenEnded, Code::ChangedMeanwhile, Code::ConfirmationRequired];
 
 use Access::{Administrator, Public, Session, Token};
 use Body::{None as NoBody, Optional, Required};
@@ -341,7 +336,7 @@ pub(super) static ROUTES: &[Route] = &[
         Method::POST,
         "/admin/tokens/{id}/suspend",
         (Administrator, Operation::Suspend, NoBody),
-        "Set anybody's token aside; its owner cannot take it back",
+        "Set anybody's token aside",
         (TOKEN, STATE),
     ),
     route(
@@ -349,7 +344,7 @@ pub(super) static ROUTES: &[Route] = &[
         "/admin/tokens/{id}/resume",
         (Administrator, Operation::Resume, NoBody),
         "Take anybody's suspended token back",
-        (TOKEN, &[Code::TokenEnded, Code::ChangedMeanwhile, Code::ConfirmationRequired]),
+        (TOKEN, RESUMED),
     ),
     route(
         Method::POST,
