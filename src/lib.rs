@@ -35,8 +35,8 @@
 //!
 //! None is on by default. `sqlite` adds [`SqliteStore`](store), `http` the framework-neutral
 //! boundary, `oauth` the OAuth endpoints, `jwt` access tokens that other services verify, `tower`,
-//! `axum`, `actix`, `rocket` and `tonic` the adapters, `tokio` a maintenance loop, `tracing` an event
-//! sink.
+//! `axum`, `actix`, `rocket` and `tonic` the adapters, `api` the management API, `tokio` a
+//! maintenance loop, `tracing` an event sink.
 
 #![warn(clippy::string_slice)]
 #![cfg_attr(test, expect(clippy::string_slice, reason = "tests cut ASCII texts"))]
@@ -107,6 +107,7 @@ pub use token::*;
 #[cfg(all(
     doctest,
     feature = "sqlite",
+    feature = "api",
     feature = "axum",
     feature = "actix",
     feature = "rocket",

@@ -9,6 +9,10 @@
 )]
 
 #[cfg(feature = "api")]
+mod api_lists;
+#[cfg(all(feature = "api", feature = "axum"))]
+mod api_self;
+#[cfg(feature = "api")]
 mod api_session;
 #[cfg(feature = "api")]
 mod api_support;
