@@ -55,6 +55,7 @@ async fn confirm(browser: &Browser, name: &str) {
 
 /// Makes a token by hand; alice is asked for her password the first time.
 async fn create(browser: &Browser, app: &App, name: &str) {
+    app.clock.advance(TimeDelta::seconds(1));
     browser.go(&app.tokens("/new")).await;
     browser.fill("#name", name).await;
     browser.click("input[value=\"repo:read\"]").await;
@@ -441,6 +442,7 @@ async fn hostile_names_are_only_names(script: bool) {
         if number == 0 {
             confirm(&browser, "alice").await;
         }
+        assert_eq!(browser.text("h1").await, "Token created");
         assert_eq!(browser.text("dd bdi").await, name);
         browser.click("[data-leave]").await;
     }
