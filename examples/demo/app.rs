@@ -17,14 +17,15 @@ use hallpass::console::Console;
 use hallpass::host::Host;
 use hallpass::store::{Filter, Reach};
 use hallpass::{
-    Boundary, Caller, Ensured, Hallpass, Issue, Issued, Kind, KindSet, ListRequest, Page, Policy,
-    Requirement, Sources, Status, Token, TokenId, TokenStore, TracingSink,
+    Boundary, Caller, Ensured, Granted, Hallpass, Issue, Issued, Kind, KindSet, ListRequest, Page,
+    Policy, Requirement, Sources, Status, Token, TokenId, TokenStore, TracingSink,
 };
 use serde::Deserialize;
 use tokio::sync::MutexGuard;
 
 use super::accounts::{Account, Accounts};
 use super::catalog::{Product, catalog};
+use super::oauth::{self, Endpoints, REPORTS};
 use super::problem::Problem;
 use super::session::Sessions;
 use super::{automation, data, hosting, me, pages, playground, release};
@@ -38,7 +39,7 @@ const MAX_BODY: usize = 64 * 1024;
 /// What whoever starts the demo decides.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    /// Where browsers find the demo: `http://127.0.0.1:3000`.
+    /// The URL by which browsers and OAuth clients know the demo: `http://127.0.0.1:3000`.
     pub(crate) origin: String,
     /// Whether sessions that a token negotiated survive the deletion of the token.
     pub(crate) let_sessions_finish: bool,
@@ -60,6 +61,7 @@ pub(crate) struct Shared {
     pub(crate) accounts: Arc<Accounts>,
     /// Takes a token from every place where any product takes one, the query aside.
     pub(crate) boundary: Boundary,
+    pub(crate) endpoints: Endpoints,
     pub(crate) data_lifetime: Option<TimeDelta>,
     pub(crate) releases: release::Releases,
     /// Who is signed in with a browser.
@@ -96,6 +98,7 @@ impl App {
             // `issue_named` says so.
             unique_names: false,
             let_sessions_finish: settings.let_sessions_finish,
+            exchange_audiences: vec![REPORTS.to_owned()],
             ..Policy::default()
         };
         let hallpass = Hallpass::builder(store)
@@ -107,7 +110,11 @@ impl App {
             .build()?;
         let sources =
             Sources::bearer().basic().header(release::TOKEN_HEADER).header(release::WEBHOOK_HEADER);
-        let boundary = Boundary::builder(hallpass.clone()).sources(sources).build()?;
+        let endpoints = Endpoints::new(&hallpass, &settings.origin)?;
+        let boundary = Boundary::builder(hallpass.clone())
+            .jwt(endpoints.jwt.clone())
+            .sources(sources)
+            .build()?;
         let sessions = Arc::new(Sessions::new(Arc::clone(&accounts)));
         let host = Host::builder(hallpass.clone(), &settings.origin, Arc::clone(&sessions))
             .confirmation(Arc::clone(&sessions))
@@ -125,6 +132,7 @@ impl App {
             hallpass,
             accounts,
             boundary,
+            endpoints,
             data_lifetime: settings.data_lifetime,
             releases: release::Releases::default(),
         })))
@@ -147,6 +155,8 @@ impl App {
             .route("/healthz", get(async || "ok\n"))
             .layer(DefaultBodyLimit::max(MAX_BODY))
             .layer(middleware::map_response(keep_from_caches))
+            // They say themselves who may keep what.
+            .merge(oauth::routes(self))
             .with_state(self.clone()))
     }
 
@@ -158,7 +168,8 @@ impl App {
         &self,
         sources: Sources,
     ) -> Result<Boundary, hallpass::credential::BoundaryError> {
-        Boundary::builder(self.hallpass.clone()).sources(sources).build()
+        let builder = Boundary::builder(self.hallpass.clone()).jwt(self.endpoints.jwt.clone());
+        builder.sources(sources).build()
     }
 
     /// Issues a token; the name can repeat.
@@ -173,6 +184,21 @@ impl App {
     ) -> Result<Issued, Problem> {
         let _room = self.make_room(account).await?;
         Ok(self.hallpass.on_behalf_of(self.owner(account, product)).issue(issue).await?)
+    }
+
+    /// Issues a token for an application, with a refresh token.
+    ///
+    /// # Errors
+    /// A [`Problem`] tells why not.
+    pub(crate) async fn issue_with_refresh(
+        &self,
+        account: &Account,
+        product: Product,
+        issue: Issue,
+    ) -> Result<Granted, Problem> {
+        let _room = self.make_room(account).await?;
+        let owner = self.hallpass.on_behalf_of(self.owner(account, product));
+        Ok(owner.issue_with_refresh(issue).await?)
     }
 
     /// Issues a token whose name no other live token of the account has in this product.
