@@ -1,6 +1,7 @@
 //! The web console in a fresh axum app: a session, a password, and the console.
 //!
-//! `cargo run --example console --features console`, then open http://localhost:3000/settings/tokens.
+//! `cargo run --example console --features console`, then open
+//! <http://localhost:3000/settings/tokens>.
 //! The app signs everybody in as alice; her password is `correct horse`.
 
 use std::error::Error;

@@ -51,7 +51,7 @@ impl Driver {
             let line = line.unwrap();
             line.split_once(said).map(|(_, port)| port.trim_end_matches('.').to_owned())
         });
-        let url = format!("http://127.0.0.1:{}", port.expect("the driver does not tell its port"));
+        let url = format!("http://127.0.0.1:{}", port.unwrap());
         Self { url, process: Mutex::new(process) }
     }
 

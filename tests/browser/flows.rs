@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use chrono::TimeDelta;
-use hallpass::{Issue, RevocationReason};
+use hallpass::{Issue, RevocationReason, Scope};
 use serde_json::json;
 
 use crate::app::App;
@@ -256,7 +256,7 @@ async fn settings_are_changed(script: bool) {
     confirm(&browser, "alice").await;
     browser.shows(".toast div", "Changes saved.").await;
     let token = app.all().await.pop().unwrap();
-    let scopes: Vec<&str> = token.scopes.iter().map(|scope| scope.as_str()).collect();
+    let scopes: Vec<&str> = token.scopes.iter().map(Scope::as_str).collect();
     assert_eq!((token.name.as_str(), &*scopes), ("renamed", &["deploy:write", "repo:write"][..]));
     browser.end().await;
 }
