@@ -113,7 +113,8 @@ pub use token::*;
     feature = "rocket",
     feature = "tonic",
     feature = "oauth",
-    feature = "jwt"
+    feature = "jwt",
+    feature = "console"
 ))]
 #[doc = include_str!("../README.md")]
 mod readme {}

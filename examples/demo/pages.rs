@@ -79,7 +79,7 @@ async fn sign_in(State(app): State<App>, request: Request) -> Result<Response, R
     let peer = hallpass::axum::peer(&head.extensions);
     let now = app.hallpass.now();
     match app.sessions.sign_in(&head, peer, (name, password), now).await {
-        Ok(cookie) => see_other(if is_ours(next) { next } else { CONSOLE }, Some(&cookie)),
+        Ok(cookie) => Ok(see_other(if is_ours(next) { next } else { CONSOLE }, Some(&cookie))),
         Err(SignInError::Wrong) => {
             let text = "That user name and password do not go together.";
             Err(sign_in_page(&app, StatusCode::FORBIDDEN, Some(text), next))
@@ -105,7 +105,7 @@ async fn home(State(app): State<App>, request: Request) -> Result<Response, Resp
     let (head, _) = request.into_parts();
     let who = match app.host.signed_in(&head).await {
         Ok(who) => who,
-        Err(Refused::Nobody) => return see_other("/login?next=/", None),
+        Err(Refused::Nobody) => return Ok(see_other("/login?next=/", None)),
         Err(refused) => return Err(answer(&refused)),
     };
     let chosen = app.sessions.product(&head);
@@ -144,13 +144,13 @@ async fn choose(State(app): State<App>, request: Request) -> Result<Response, Re
     let product =
         product.ok_or_else(|| Problem::bad("there is no such product").into_response())?;
     app.sessions.choose(&head, product);
-    see_other(CONSOLE, None)
+    Ok(see_other(CONSOLE, None))
 }
 
 async fn sign_out(State(app): State<App>, request: Request) -> Result<Response, Response> {
     let (head, ..) = signed_in(&app, request).await?;
     let cookie = app.sessions.sign_out(&head);
-    see_other("/login", Some(&cookie))
+    Ok(see_other("/login", Some(&cookie)))
 }
 
 /// A form of somebody who is signed in, sent from the demo's own pages.
@@ -186,16 +186,18 @@ fn answer(refused: &Refused) -> Response {
     }
 }
 
-fn see_other(url: &str, cookie: Option<&str>) -> Result<Response, Response> {
-    let broken = |_| Problem::bad("the address is malformed").into_response();
+fn see_other(url: &str, cookie: Option<&str>) -> Response {
     let mut response = StatusCode::SEE_OTHER.into_response();
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(LOCATION, HeaderValue::from_str(url).map_err(broken)?);
-    if let Some(cookie) = cookie {
-        headers.insert(SET_COOKIE, HeaderValue::from_str(cookie).map_err(broken)?);
+    for (name, value) in [(LOCATION, Some(url)), (SET_COOKIE, cookie)] {
+        match value.map(HeaderValue::from_str) {
+            None => {}
+            Some(Ok(value)) => drop(headers.insert(name, value)),
+            Some(Err(_)) => return Problem::bad("the address is malformed").into_response(),
+        }
     }
-    Ok(response)
+    response
 }
 
 /// A page that looks like the console's.

@@ -58,7 +58,7 @@ pub(super) async fn whose(sent: Sent) -> Result<Response, Fault> {
         Err(fault) => return Err(fault),
     };
     let t = &visit.console.texts;
-    let said = whole.then(|| if is_good { &t.whose_live } else { &t.whose_dead });
+    let said = whole.then_some(if is_good { &t.whose_live } else { &t.whose_dead });
     let mut view = View::of(&token);
     view.said = said.map(ToString::to_string);
     show(visit, Role::Administrator, &token, view).await

@@ -13,7 +13,7 @@ use super::texts::Texts;
 use super::visit::Visit;
 use crate::clock::Timestamp;
 use crate::policy::{Expiry, Policy};
-use crate::scope::{ResourcePattern, Resources, ScopeSet};
+use crate::scope::{ResourcePattern, Resources, Scope, ScopeSet};
 use crate::token::{Networks, Token};
 
 /// The names of the fields.
@@ -330,12 +330,7 @@ fn presets(visit: &Visit, offered: &ScopeSet) -> Vec<PresetChoice> {
     whole
         .map(|preset| PresetChoice {
             name: preset.name().to_owned(),
-            scopes: preset
-                .scopes()
-                .iter()
-                .map(|scope| scope.as_str())
-                .collect::<Vec<_>>()
-                .join(" "),
+            scopes: preset.scopes().iter().map(Scope::as_str).collect::<Vec<_>>().join(" "),
         })
         .collect()
 }
@@ -343,7 +338,7 @@ fn presets(visit: &Visit, offered: &ScopeSet) -> Vec<PresetChoice> {
 /// The scopes that are offered, and those that are chosen already, under their headings.
 fn groups(visit: &Visit, offered: &ScopeSet, chosen: &[String]) -> Vec<ScopeGroup> {
     let catalog = visit.console.hallpass().catalog();
-    let always: Vec<&str> = catalog.always().map(|scope| scope.as_str()).collect();
+    let always: Vec<&str> = catalog.always().map(Scope::as_str).collect();
     let mut groups: Vec<ScopeGroup> = Vec::new();
     for declared in catalog.iter() {
         let name = declared.scope().as_str();
@@ -352,7 +347,7 @@ fn groups(visit: &Visit, offered: &ScopeSet, chosen: &[String]) -> Vec<ScopeGrou
             continue;
         }
         let implied = declared.closure();
-        let implied = implied.iter().map(|scope| scope.as_str()).filter(|scope| *scope != name);
+        let implied = implied.iter().map(Scope::as_str).filter(|scope| *scope != name);
         let choice = ScopeChoice {
             name: name.to_owned(),
             title: declared.title().to_owned(),

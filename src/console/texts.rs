@@ -210,7 +210,7 @@ texts! {
     regenerate_action = "Regenerate";
     overlap = "The old secret";
     overlap_none = "stops working at once";
-    overlap_for = "works for another {span}";
+    overlap_for = "keeps working for {span}";
     overlap_hint = "Time to put the new secret in place. If the old one may be in the wrong hands, stop it at once.";
 
     revoke_title = "Revoke {name}?";

@@ -1,7 +1,7 @@
 //! Every page: well-formed, open to everybody, and on a phone.
 
 use hallpass::RevocationReason;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::app::App;
 use crate::browser::{Browser, Case, Look};
@@ -33,11 +33,11 @@ enum Check {
 }
 
 impl Check {
-    async fn look(self, browser: &Browser, name: &str) {
+    async fn look(self, (app, browser): (&App, &Browser), name: &str) {
         match self {
             Self::Axe => axe(browser, name).await,
             Self::Html => {
-                let said = tools::validate(&served(browser).await);
+                let said = tools::validate(&app.served());
                 assert!(said.is_empty(), "{name}\n{said}");
             }
             Self::Width => {
@@ -63,23 +63,11 @@ async fn axe(browser: &Browser, name: &str) {
     assert_eq!(found, json!([]), "{name}: {found:#}");
 }
 
-/// The page as it was served.
-async fn served(browser: &Browser) -> String {
-    let tree = browser.devtools("Page.getResourceTree", json!({})).await;
-    let frame = &tree["frameTree"]["frame"];
-    let of = json!({ "frameId": frame["id"], "url": frame["url"] });
-    let content = browser.devtools("Page.getResourceContent", of).await;
-    match &content["content"] {
-        Value::String(text) => text.clone(),
-        other => panic!("no page: {other}"),
-    }
-}
-
 /// Goes to every page there is.
 async fn tour(look: Look, check: Check) {
     let app = App::start().await;
     let browser = Browser::start(look).await;
-    let see = async |name: &str| check.look(&browser, name).await;
+    let see = async |name: &str| check.look((&app, &browser), name).await;
     browser.go(&app.url("/as/alice")).await;
     see("an empty list").await;
     app.furnish().await;

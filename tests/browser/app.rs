@@ -1,13 +1,16 @@
 //! A small host app with the console, on a free port, under the test's clock.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use axum::Router;
+use axum::body::{Body, to_bytes};
 use axum::extract::Path;
-use axum::http::header::{COOKIE, LOCATION, SET_COOKIE};
+use axum::http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, StatusCode};
+use axum::middleware::map_response;
+use axum::response::Response;
 use axum::routing::get;
 use chrono::TimeDelta;
 use hallpass::console::Console;
@@ -51,6 +54,7 @@ pub(crate) struct App {
     pub(crate) hallpass: Hallpass,
     pub(crate) clock: Arc<ManualClock>,
     origin: String,
+    served: Arc<Mutex<String>>,
 }
 
 impl App {
@@ -84,21 +88,32 @@ impl App {
                 [(SET_COOKIE, cookie), (LOCATION, "/settings/tokens".to_owned())];
             (StatusCode::SEE_OTHER, headers)
         });
-        let router: Router = Router::new().route("/as/{name}", sign_in).merge(console.router());
+        let served = Arc::<Mutex<String>>::default();
+        let keep = Arc::clone(&served);
+        let pages: Router = console.router();
+        let pages =
+            pages.layer(map_response(move |response| keep_page(Arc::clone(&keep), response)));
+        let router: Router = Router::new().route("/as/{name}", sign_in).merge(pages);
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { hallpass, clock, origin }
+        Self { hallpass, clock, origin, served }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.origin)
     }
 
+    /// The last page as it was served, before any browser made sense of it.
+    pub(crate) fn served(&self) -> String {
+        self.served.lock().unwrap().clone()
+    }
+
     pub(crate) fn tokens(&self, below: &str) -> String {
         self.url(&format!("/settings/tokens{below}"))
     }
 
-    /// A token of alice's.
+    /// A token of alice's, a second after the one before it.
     pub(crate) async fn token(&self, name: &str) -> Issued {
+        self.clock.advance(TimeDelta::seconds(1));
         let issue = Issue::new(name).owner("alice").scopes(["repo:read"]);
         self.hallpass.issue(issue).await.unwrap()
     }
@@ -147,6 +162,17 @@ impl App {
             self.hallpass.issue(issue).await.unwrap();
         }
     }
+}
+
+async fn keep_page(kept: Arc<Mutex<String>>, response: Response) -> Response {
+    let kind = response.headers().get(CONTENT_TYPE);
+    if !kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/html")) {
+        return response;
+    }
+    let (head, body) = response.into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap();
+    *kept.lock().unwrap() = String::from_utf8(body.to_vec()).unwrap();
+    Response::from_parts(head, Body::from(body))
 }
 
 fn catalog() -> ScopeCatalog {

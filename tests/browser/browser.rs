@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
+use fantoccini::elements::Element;
 use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
 use http::Method;
@@ -16,6 +17,10 @@ use tempfile::TempDir;
 use url::{ParseError, Url};
 
 use crate::DRIVER;
+
+/// How often a page is asked before a test gives up. Each time is a round trip to the browser, of
+/// some milliseconds.
+const PATIENCE: u32 = 3000;
 
 /// A test: a future that is made when the test runs.
 pub(crate) type Case = fn() -> Pin<Box<dyn Future<Output = ()>>>;
@@ -46,7 +51,7 @@ impl Driver {
             let line = line.unwrap();
             line.split_once(said).map(|(_, port)| port.trim_end_matches('.').to_owned())
         });
-        let url = format!("http://127.0.0.1:{}", port.expect("the driver does not tell its port"));
+        let url = format!("http://127.0.0.1:{}", port.unwrap());
         Self { url, process: Mutex::new(process) }
     }
 
@@ -161,20 +166,64 @@ impl Browser {
         self.client.current_url().await.unwrap().to_string()
     }
 
-    #[track_caller]
-    pub(crate) fn click<'a>(&'a self, css: &'a str) -> impl Future<Output = ()> + 'a {
-        async move {
-            let found = self.client.find(Locator::Css(css)).await;
-            found.unwrap_or_else(|error| panic!("{css}: {error}")).click().await.unwrap();
-        }
+    pub(crate) async fn click(&self, css: &str) {
+        self.find(css).await.click().await.unwrap_or_else(|error| panic!("{css}: {error}"));
     }
 
     /// Puts a text into a field in place of what is there.
     pub(crate) async fn fill(&self, css: &str, text: &str) {
-        let field = self.client.find(Locator::Css(css)).await;
-        let field = field.unwrap_or_else(|error| panic!("{css}: {error}"));
+        let field = self.find(css).await;
         field.clear().await.unwrap();
         field.send_keys(text).await.unwrap();
+    }
+
+    /// An element, once it is there: a page may still be on its way.
+    async fn find(&self, css: &str) -> Element {
+        for _ in 0..PATIENCE {
+            if let Ok(found) = self.client.find(Locator::Css(css)).await {
+                return found;
+            }
+        }
+        panic!("there is no {css} on {}\n{}", self.url().await, self.source().await);
+    }
+
+    /// Waits until what an element says is this.
+    pub(crate) async fn shows(&self, css: &str, text: &str) {
+        let mut said = None;
+        for _ in 0..PATIENCE {
+            said = self.said(css).await;
+            if said.as_deref() == Some(text) {
+                return;
+            }
+        }
+        panic!("{css} says {said:?} and not {text:?} on {}", self.url().await);
+    }
+
+    /// Waits until all such elements together say this.
+    pub(crate) async fn shows_all(&self, css: &str, texts: &[&str]) {
+        let mut said = Vec::new();
+        for _ in 0..PATIENCE {
+            said = self.texts(css).await;
+            if said == texts {
+                return;
+            }
+        }
+        panic!("{css} say {said:?} and not {texts:?} on {}", self.url().await);
+    }
+
+    /// Waits until the browser is at an address.
+    pub(crate) async fn comes_to(&self, url: &str) {
+        for _ in 0..PATIENCE {
+            if self.url().await == url {
+                return;
+            }
+        }
+        panic!("the browser is at {} and not at {url}", self.url().await);
+    }
+
+    async fn said(&self, css: &str) -> Option<String> {
+        // The element may belong to a page that is just going away.
+        self.client.find(Locator::Css(css)).await.ok()?.text().await.ok()
     }
 
     /// Presses keys where the focus is.
@@ -184,15 +233,14 @@ impl Browser {
 
     /// The visible text of an element.
     pub(crate) async fn text(&self, css: &str) -> String {
-        let found = self.client.find(Locator::Css(css)).await;
-        found.unwrap_or_else(|error| panic!("{css}: {error}")).text().await.unwrap()
+        self.find(css).await.text().await.unwrap()
     }
 
     /// The visible texts of all such elements.
     pub(crate) async fn texts(&self, css: &str) -> Vec<String> {
         let mut texts = Vec::new();
         for element in self.client.find_all(Locator::Css(css)).await.unwrap() {
-            texts.push(element.text().await.unwrap());
+            texts.extend(element.text().await.ok());
         }
         texts
     }
@@ -229,7 +277,7 @@ impl Browser {
 
     /// The one file that was saved, once it is there.
     pub(crate) async fn saved(&self) -> (String, String) {
-        for _ in 0..1000 {
+        for _ in 0..PATIENCE {
             let files = std::fs::read_dir(self.downloads.path()).unwrap();
             let mut files = files.map(|file| file.unwrap().path());
             let whole = |file: &PathBuf| file.extension().is_some_and(|kind| kind == "txt");

@@ -34,7 +34,7 @@ async fn people_sign_in(script: bool) {
     let url = |path: &str| format!("{origin}{path}");
 
     browser.go(&url("/settings/tokens/new")).await;
-    assert_eq!(browser.text("h1").await, "Sign in");
+    browser.shows("h1", "Sign in").await;
     browser.fill("#name", "alice").await;
     browser.fill("#password", "wrong").await;
     browser.click(".btn-main").await;
@@ -42,7 +42,7 @@ async fn people_sign_in(script: bool) {
     browser.fill("#name", "alice").await;
     browser.fill("#password", "alice's").await;
     browser.click(".btn-main").await;
-    assert_eq!(browser.url().await, url("/settings/tokens/new"));
+    browser.comes_to(&url("/settings/tokens/new")).await;
     let cookie = browser.client.get_named_cookie("__Host-demo").await.unwrap();
     assert_eq!((cookie.secure(), cookie.http_only()), (Some(true), Some(true)));
     assert_eq!(cookie.path(), Some("/"));
@@ -56,25 +56,26 @@ async fn people_sign_in(script: bool) {
     let verified = app.hallpass.verify(&secret, &hallpass::Context::default()).await.unwrap();
     assert_eq!(verified.tenant().as_str(), "automation");
     browser.click("[data-leave]").await;
-    assert_eq!(browser.texts(".c-name a").await, ["from the browser"]);
+    browser.shows_all(".c-name a", &["from the browser"]).await;
 
     browser.go(&url("/")).await;
     browser.click("form:has(input[value=hosting]) button").await;
-    assert_eq!(browser.url().await, url("/settings/tokens"));
-    assert_eq!(browser.text("main h2").await, "No tokens yet");
+    browser.comes_to(&url("/settings/tokens")).await;
+    browser.shows("main h2", "No tokens yet").await;
     browser.go(&url("/")).await;
     browser.click("form[action=\"/logout\"] button").await;
-    assert_eq!(browser.url().await, url("/login"));
+    browser.comes_to(&url("/login")).await;
     assert!(browser.client.get_named_cookie("__Host-demo").await.is_err());
     browser.client.back().await.unwrap();
-    assert_eq!(browser.text("h1").await, "Sign in", "the page of a session that ended is shown");
+    // No page of a session that ended is shown.
+    browser.shows("h1", "Sign in").await;
 
     // An address that leads away leads nowhere.
     browser.go(&url("/login?next=//evil.example")).await;
     browser.fill("#name", "carol").await;
     browser.fill("#password", "carol's").await;
     browser.click(".btn-main").await;
-    assert_eq!(browser.url().await, url("/settings/tokens"));
+    browser.comes_to(&url("/settings/tokens")).await;
     browser.go(&url("/settings/tokens/new")).await;
     assert!(browser.text("[role=alert]").await.contains("Accounts like yours cannot hold tokens."));
     browser.end().await;

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use chrono::TimeDelta;
-use hallpass::{Issue, RevocationReason};
+use hallpass::{Issue, RevocationReason, Scope};
 use serde_json::json;
 
 use crate::app::App;
@@ -48,13 +48,14 @@ async fn signed_in(app: &App, name: &str, script: bool) -> Browser {
 
 /// Confirms where the page asks for it.
 async fn confirm(browser: &Browser, name: &str) {
-    assert_eq!(browser.text("h1").await, "Confirm it is you");
+    browser.shows("h1", "Confirm it is you").await;
     browser.fill("#password", &format!("{name}'s")).await;
     browser.click(".btn-main").await;
 }
 
 /// Makes a token by hand; alice is asked for her password the first time.
 async fn create(browser: &Browser, app: &App, name: &str) {
+    app.clock.advance(TimeDelta::seconds(1));
     browser.go(&app.tokens("/new")).await;
     browser.fill("#name", name).await;
     browser.click("input[value=\"repo:read\"]").await;
@@ -64,7 +65,7 @@ async fn create(browser: &Browser, app: &App, name: &str) {
 async fn a_token_is_created_and_shown_once(script: bool) {
     let app = App::start().await;
     let browser = signed_in(&app, "alice", script).await;
-    assert_eq!(browser.text("main h2").await, "No tokens yet");
+    browser.shows("main h2", "No tokens yet").await;
     browser.click("main .blank .btn").await;
     browser.fill("#name", "nightly build").await;
     browser.fill("#description", "two\nlines").await;
@@ -75,7 +76,7 @@ async fn a_token_is_created_and_shown_once(script: bool) {
     browser.fill("#resources", "org/*\nother").await;
     browser.click(".form-end .btn-main").await;
     confirm(&browser, "alice").await;
-    assert_eq!(browser.text("h1").await, "Token created");
+    browser.shows("h1", "Token created").await;
     let secret = browser.text("#secret").await;
     assert!(app.accepts(&secret).await);
     assert!(!browser.url().await.contains(&secret));
@@ -84,7 +85,7 @@ async fn a_token_is_created_and_shown_once(script: bool) {
     let stored = browser.run("return localStorage.length + sessionStorage.length").await;
     assert_eq!(stored, 0);
     browser.click("[data-leave]").await;
-    assert_eq!(browser.texts(".c-name a").await, ["nightly build"]);
+    browser.shows_all(".c-name a", &["nightly build"]).await;
     assert!(!browser.source().await.contains(&secret));
     let token = app.all().await.pop().unwrap();
     assert_eq!(token.description.as_deref(), Some("two\nlines"));
@@ -100,7 +101,7 @@ async fn going_back_or_reloading_shows_no_secret_and_makes_no_token(script: bool
     confirm(&browser, "alice").await;
     let secret = browser.text("#secret").await;
     browser.client.refresh().await.unwrap();
-    assert_eq!(browser.text("h1").await, "Created already");
+    browser.shows("h1", "Created already").await;
     assert!(!browser.source().await.contains(&secret));
     browser.go(&app.tokens("")).await;
     create(&browser, &app, "second").await;
@@ -125,17 +126,18 @@ async fn a_wrong_password_loses_nothing(script: bool) {
     create(&browser, &app, "ünïcode \"quoted\"").await;
     browser.fill("#password", "wrong").await;
     browser.click(".btn-main").await;
-    assert_eq!(browser.text("[role=alert]").await, "That is not right. Try again.");
+    browser.shows("[role=alert]", "That is not right. Try again.").await;
     assert!(app.all().await.is_empty());
     confirm(&browser, "alice").await;
-    assert_eq!(browser.text("h1").await, "Token created");
+    browser.shows("h1", "Token created").await;
     assert_eq!(app.all().await[0].name.as_str(), "ünïcode \"quoted\"");
     // For five minutes nobody asks again.
     create(&browser, &app, "second").await;
-    assert_eq!(browser.text("h1").await, "Token created");
+    browser.shows("h1", "Token created").await;
     app.clock.advance(TimeDelta::minutes(6));
     create(&browser, &app, "third").await;
     confirm(&browser, "alice").await;
+    browser.shows("h1", "Token created").await;
     assert_eq!(app.all().await.len(), 3);
     browser.end().await;
 }
@@ -146,7 +148,7 @@ async fn mistakes_are_shown_at_their_fields(script: bool) {
     let browser = signed_in(&app, "alice", script).await;
     create(&browser, &app, "Taken").await;
     confirm(&browser, "alice").await;
-    assert_eq!(browser.text("#name-error").await, "You have a token of this name.");
+    browser.shows("#name-error", "You have a token of this name.").await;
     assert!(browser.has("#name[aria-invalid=true][aria-describedby=name-error]").await);
     if script {
         let focused = browser.client.active_element().await.unwrap();
@@ -155,14 +157,14 @@ async fn mistakes_are_shown_at_their_fields(script: bool) {
     browser.fill("#name", "free").await;
     browser.click("input[value=\"repo:read\"]").await;
     browser.click(".form-end .btn-main").await;
-    assert_eq!(browser.text("#scope-error").await, "Choose at least one scope.");
+    browser.shows("#scope-error", "Choose at least one scope.").await;
     browser.click("input[value=\"repo:read\"]").await;
     browser.click("#expiry option[value=date]").await;
     browser.click(".form-end .btn-main").await;
     assert!(browser.text("#date-error").await.starts_with("Choose a day between 2026-11-22"));
     browser.click("#expiry option[value=\"7\"]").await;
     browser.click(".form-end .btn-main").await;
-    assert_eq!(browser.text("h1").await, "Token created");
+    browser.shows("h1", "Token created").await;
     browser.end().await;
 }
 
@@ -174,20 +176,20 @@ async fn a_preset_fills_the_scopes(script: bool) {
     if script {
         assert!(browser.has(".picker-top input").await);
         browser.fill("[data-search]", "PACK down").await;
-        assert_eq!(browser.texts(".scope:not([hidden]) .scope-title").await, ["Download packages"]);
+        browser.shows_all(".scope:not([hidden]) .scope-title", &["Download packages"]).await;
         browser.fill("[data-search]", "nothing of the sort").await;
-        assert_eq!(browser.text("[data-nothing]").await, "No scope fits.");
+        browser.shows("[data-nothing]", "No scope fits.").await;
         browser.fill("[data-search]", " ").await;
     }
     browser.click("button[value=CI]").await;
     assert!(browser.has("#name").await);
-    let picked = browser.texts(".scope:has(:checked) code").await;
-    assert_eq!(picked, ["repo:write", "packages:write"]);
+    browser.shows_all(".scope:has(:checked) code", &["repo:write", "packages:write"]).await;
     if script {
-        assert_eq!(browser.text("[data-picked]").await, "2 selected");
+        browser.shows("[data-picked]", "2 selected").await;
     }
     browser.click(".form-end .btn-main").await;
     confirm(&browser, "alice").await;
+    browser.shows("h1", "Token created").await;
     let token = app.all().await.pop().unwrap();
     assert_eq!(token.name.as_str(), "ci");
     assert_eq!(token.scopes.iter().count(), 2);
@@ -214,20 +216,21 @@ async fn the_secret_is_copied_and_saved(script: bool) {
             .for_element(fantoccini::Locator::Css("#live:not(:empty)"))
             .await
             .unwrap();
-        assert_eq!(browser.text("[data-copy]").await, "Copied");
+        browser.shows("[data-copy]", "Copied").await;
         let pasted = browser.run("return navigator.clipboard.readText()").await;
         assert_eq!(pasted, secret.as_str());
         assert_eq!(browser.run(warns).await, false, "leaving is warned of after copying");
     } else {
         // There is no button that does nothing.
-        assert_eq!(browser.text("[data-copy]").await, "");
+        browser.shows("[data-copy]", "").await;
         assert_eq!(browser.run(warns).await, false);
     }
     browser.click("#download button").await;
     let (name, text) = browser.saved().await;
     let id = app.all().await[0].id;
     assert_eq!((name, text), (format!("token-{id}.txt"), format!("{secret}\n")));
-    assert_eq!(browser.text("#secret").await, secret, "saving loses the page");
+    // Saving leaves the page as it is.
+    browser.shows("#secret", &secret).await;
     browser.end().await;
 }
 
@@ -241,8 +244,8 @@ async fn settings_are_changed(script: bool) {
     browser.click("input[value=\"metrics:read\"]").await;
     browser.click(".form-end .btn-main").await;
     // Narrowing needs no password.
-    assert_eq!(browser.text(".toast div").await, "Changes saved.");
-    assert_eq!(browser.text("h1").await, "renamed");
+    browser.shows(".toast div", "Changes saved.").await;
+    browser.shows("h1", "renamed").await;
     if script {
         assert!(!browser.url().await.contains("notice"), "the notice stays in the address");
         browser.click("[data-dismiss]").await;
@@ -251,9 +254,9 @@ async fn settings_are_changed(script: bool) {
     browser.click("input[value=\"deploy:write\"]").await;
     browser.click(".form-end .btn-main").await;
     confirm(&browser, "alice").await;
-    assert_eq!(browser.text(".toast div").await, "Changes saved.");
+    browser.shows(".toast div", "Changes saved.").await;
     let token = app.all().await.pop().unwrap();
-    let scopes: Vec<&str> = token.scopes.iter().map(|scope| scope.as_str()).collect();
+    let scopes: Vec<&str> = token.scopes.iter().map(Scope::as_str).collect();
     assert_eq!((token.name.as_str(), &*scopes), ("renamed", &["deploy:write", "repo:write"][..]));
     browser.end().await;
 }
@@ -265,7 +268,7 @@ async fn a_token_is_copied(script: bool) {
     let browser = signed_in(&app, "alice", script).await;
     browser.click(".c-name a").await;
     browser.click("a[href*=copy_of]").await;
-    assert_eq!(browser.text("h1").await, "Copy of ci");
+    browser.shows("h1", "Copy of ci").await;
     browser.click(".form-end .btn-main").await;
     confirm(&browser, "alice").await;
     assert!(app.accepts(&browser.text("#secret").await).await);
@@ -285,11 +288,11 @@ async fn a_token_is_regenerated(script: bool) {
     browser.click("input[name=overlap][value=\"0\"]").await;
     browser.click(".form-end .btn-main").await;
     confirm(&browser, "alice").await;
-    assert_eq!(browser.text("h1").await, "New secret");
+    browser.shows("h1", "New secret").await;
     let second = browser.text("#secret").await;
     assert!(app.accepts(&second).await && !app.accepts(first.plain.expose()).await);
     browser.client.refresh().await.unwrap();
-    assert_eq!(browser.text("h1").await, "Regenerated already");
+    browser.shows("h1", "Regenerated already").await;
     assert!(app.accepts(&second).await, "reloading rotates again");
     browser.end().await;
 }
@@ -300,11 +303,11 @@ async fn a_token_is_suspended_and_resumed(script: bool) {
     let browser = signed_in(&app, "alice", script).await;
     browser.click(".c-name a").await;
     browser.click("form[action$=suspend] button").await;
-    assert_eq!(browser.text(".title-line .badge").await, "Suspended");
+    browser.shows(".title-line .badge", "Suspended").await;
     assert!(!app.accepts(issued.plain.expose()).await);
     browser.click("form[action$=resume] button").await;
     confirm(&browser, "alice").await;
-    assert_eq!(browser.text(".title-line .badge").await, "Active");
+    browser.shows(".title-line .badge", "Active").await;
     assert!(app.accepts(issued.plain.expose()).await);
     browser.end().await;
 }
@@ -318,18 +321,19 @@ async fn a_token_is_revoked(script: bool) {
     browser.click("a[href$=revoke]").await;
     assert!(app.accepts(issued.plain.expose()).await, "revoked without a question");
     if script {
-        assert_eq!(browser.url().await, page, "the question is asked in place");
+        // The question is asked in place.
+        browser.comes_to(&page).await;
         browser.click("dialog [data-close]").await;
         browser.click("a[href$=revoke]").await;
         browser.click("dialog .btn-main").await;
     } else {
-        assert_eq!(browser.text("h1").await, "Revoke ci?");
+        browser.shows("h1", "Revoke ci?").await;
         browser.click(".form-end .btn-main").await;
     }
-    assert_eq!(browser.text(".toast div").await, "1 token revoked.");
+    browser.shows(".toast div", "1 token revoked.").await;
     assert!(!app.accepts(issued.plain.expose()).await);
     browser.go(&page).await;
-    assert_eq!(browser.text(".title-line .badge").await, "Revoked");
+    browser.shows(".title-line .badge", "Revoked").await;
     browser.end().await;
 }
 
@@ -342,7 +346,7 @@ async fn many_tokens_are_revoked(script: bool) {
     if script {
         assert!(browser.has("[data-bulk][disabled]").await, "there is nothing to revoke yet");
         browser.click("#pick-all").await;
-        assert_eq!(browser.text("[data-bulk]").await, "Revoke 3 selected");
+        browser.shows("[data-bulk]", "Revoke 3 selected").await;
     } else {
         for row in 1..=3 {
             browser.click(&format!("tbody tr:nth-child({row}) .pick")).await;
@@ -350,11 +354,11 @@ async fn many_tokens_are_revoked(script: bool) {
     }
     browser.click("tbody tr:nth-child(2) .pick").await;
     browser.click("[data-bulk]").await;
-    assert_eq!(browser.text("h1").await, "Revoke 2 tokens?");
+    browser.shows("h1", "Revoke 2 tokens?").await;
     browser.click(".form-end .btn-main").await;
     confirm(&browser, "alice").await;
-    assert_eq!(browser.text(".toast div").await, "2 tokens revoked.");
-    assert_eq!(browser.texts(".c-name a").await, ["b"]);
+    browser.shows(".toast div", "2 tokens revoked.").await;
+    browser.shows_all(".c-name a", &["b"]).await;
     browser.end().await;
 }
 
@@ -370,7 +374,7 @@ async fn the_list_is_searched_sorted_and_paged(script: bool) {
     let browser = signed_in(&app, "alice", script).await;
     browser.fill("#q", "OTHER").await;
     browser.click(".filters .btn").await;
-    assert_eq!(browser.texts(".c-name a").await, ["another", "other"]);
+    browser.shows_all(".c-name a", &["another", "other"]).await;
     if script {
         browser.click("#show option[value=ended]").await;
         let ended = fantoccini::Locator::Css("a.btn[href=\"/settings/tokens\"]");
@@ -379,17 +383,17 @@ async fn the_list_is_searched_sorted_and_paged(script: bool) {
         browser.click("#show option[value=ended]").await;
         browser.click(".filters .btn").await;
     }
-    assert_eq!(browser.text("main .blank h2").await, "Nothing matches");
+    browser.shows("main .blank h2", "Nothing matches").await;
     browser.click("main .blank .btn").await;
     browser.click("thead th:nth-child(2) a").await;
+    browser.shows("th[aria-sort=ascending]", "Name ↑").await;
     let first = browser.texts(".c-name a").await;
     assert_eq!((first.len(), first[0].as_str()), (50, "another"));
-    assert!(browser.has("th[aria-sort=ascending]").await);
     assert!(!browser.has("[rel=next]").await);
     app.hallpass.resume(&gone.id).await.unwrap_err();
     browser.go(&app.tokens("?show=all&sort=name")).await;
     browser.click("[rel=next]").await;
-    assert_eq!(browser.texts(".c-name a").await, ["other"]);
+    browser.shows_all(".c-name a", &["other"]).await;
     browser.end().await;
 }
 
@@ -406,16 +410,16 @@ async fn two_tabs_do_not_undo_each_other(script: bool) {
     browser.go(&page).await;
     browser.fill("#name", "from the second").await;
     browser.click(".form-end .btn-main").await;
-    assert_eq!(browser.text("h1").await, "from the second");
+    browser.shows("h1", "from the second").await;
     // Signing in as somebody else in one tab makes the other's form void.
     browser.go(&app.url("/as/bob")).await;
     browser.client.switch_to_window(first.clone()).await.unwrap();
     browser.fill("#name", "from the first").await;
     browser.click(".form-end .btn-main").await;
-    assert_eq!(browser.text("h1").await, "Please try again");
+    browser.shows("h1", "Please try again").await;
     browser.go(&app.url("/as/alice")).await;
     browser.go(&page).await;
-    assert_eq!(browser.text("h1").await, "from the second");
+    browser.shows("h1", "from the second").await;
     app.hallpass.update(&issued.token.id, hallpass::Edit::new().name("meanwhile")).await.unwrap();
     browser.fill("#name", "from the first").await;
     browser.click(".form-end .btn-main").await;
@@ -441,18 +445,18 @@ async fn hostile_names_are_only_names(script: bool) {
         if number == 0 {
             confirm(&browser, "alice").await;
         }
-        assert_eq!(browser.text("dd bdi").await, name);
+        browser.shows("h1", "Token created").await;
+        browser.shows("dd bdi", name).await;
         browser.click("[data-leave]").await;
     }
-    let mut shown = browser.texts(".c-name a").await;
-    shown.reverse();
-    assert_eq!(shown, names);
+    let newest_first: Vec<&str> = names.iter().rev().copied().collect();
+    browser.shows_all(".c-name a", &newest_first).await;
     for token in app.all().await {
         browser.go(&app.tokens(&format!("/{}", token.id))).await;
-        assert_eq!(browser.text("h1").await, token.name.as_str());
+        browser.shows("h1", token.name.as_str()).await;
         browser.click("a[href$=revoke]").await;
         let question = if script { "dialog h2" } else { "h1" };
-        assert_eq!(browser.text(question).await, format!("Revoke {}?", token.name));
+        browser.shows(question, &format!("Revoke {}?", token.name)).await;
     }
     assert_eq!(browser.run("return document.images.length").await, 0);
     browser.end().await;
@@ -463,16 +467,16 @@ async fn an_administrator_finds_and_revokes(script: bool) {
     let theirs = app.token("ci").await;
     let browser = signed_in(&app, "root", script).await;
     browser.click("nav a[href$=admin]").await;
-    assert_eq!(browser.texts(".c-name a").await, ["ci"]);
+    browser.shows_all(".c-name a", &["ci"]).await;
     browser.fill("#whose", theirs.plain.expose()).await;
     browser.click("form[action$=whose] .btn").await;
     assert!(!browser.url().await.contains(theirs.plain.expose()));
     assert!(!browser.source().await.contains(theirs.plain.expose()));
     assert!(browser.text("[role=note]").await.starts_with("The text is good"));
-    assert_eq!(browser.text(".facts bdi").await, "alice");
+    browser.shows(".facts bdi", "alice").await;
     browser.click("a[href$=revoke]").await;
     browser.click(if script { "dialog .btn-main" } else { ".form-end .btn-main" }).await;
-    assert_eq!(browser.text(".toast div").await, "1 token revoked.");
+    browser.shows(".toast div", "1 token revoked.").await;
     assert!(!app.accepts(theirs.plain.expose()).await);
     browser.end().await;
 }

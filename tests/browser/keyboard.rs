@@ -51,7 +51,7 @@ async fn a_token_is_created_and_revoked() {
     // The password is where the focus is already.
     browser.press("alice's").await;
     enter(&browser).await;
-    assert_eq!(browser.text("h1").await, "Token created");
+    browser.shows("h1", "Token created").await;
     let secret = browser.text("#secret").await;
     tab_to(&browser, "[data-leave]").await;
     enter(&browser).await;
@@ -60,10 +60,10 @@ async fn a_token_is_created_and_revoked() {
     browser.press(" ").await;
     tab_to(&browser, "[data-bulk]").await;
     enter(&browser).await;
-    assert_eq!(browser.text("h1").await, "Revoke 1 token?");
+    browser.shows("h1", "Revoke 1 token?").await;
     tab_to(&browser, ".form-end .btn-main").await;
     enter(&browser).await;
-    assert_eq!(browser.text(".toast div").await, "1 token revoked.");
+    browser.shows(".toast div", "1 token revoked.").await;
     assert!(!app.accepts(&secret).await);
     browser.end().await;
 }

@@ -1,4 +1,4 @@
-//! The console in headless Chromium, driven by WebDriver. Where Chromium, its driver, or the npm
+//! The console in headless Chromium, driven by `WebDriver`. Where Chromium, its driver, or the npm
 //! packages that check pages are missing, the tests are ignored; under `CI=true` they fail.
 //!
 //! `HALLPASS_SCREENSHOTS=1` takes the pictures of `docs/screenshots` anew and does nothing else.

@@ -13,9 +13,9 @@ use crate::browser::{Browser, Look};
 pub(crate) async fn take() {
     let app = App::start().await;
     app.furnish().await;
-    let light = Look { width: 1120, height: 700, ..Look::default() };
+    let light = Look { width: 1120, height: 880, ..Look::default() };
     let dark = Look { dark: true, ..light };
-    let phone = Look { width: 390, height: 844, scale: 1.5, ..light };
+    let phone = Look { width: 390, height: 844, scale: 1.0, ..light };
     for (name, look) in [("list", light), ("list-dark", dark), ("list-phone", phone)] {
         let browser = Browser::start(look).await;
         browser.go(&app.url("/as/alice")).await;
@@ -41,6 +41,11 @@ pub(crate) async fn take() {
 }
 
 async fn save(browser: &Browser, name: &str) {
+    browser.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await;
+    browser.run("document.activeElement.blur(); scrollTo(0, 0)").await;
+    browser
+        .run("for (const list of document.querySelectorAll('.picker-list')) list.scrollTop = 0")
+        .await;
     let picture = json!({ "format": "png", "optimizeForSpeed": false });
     let taken = browser.devtools("Page.captureScreenshot", picture).await;
     let bytes = STANDARD.decode(taken["data"].as_str().unwrap()).unwrap();

@@ -455,7 +455,7 @@ fn a_token_is_regenerated_with_a_choice_of_overlap() {
     let first = app.world.token("ci");
     let url = at(&format!("/{}/regenerate", first.token.id));
     let form = app.get(&url).session("u1-1").expect(&app, 200);
-    assert!(form.has("value=\"86400\" checked") && form.has("works for another 7 days"));
+    assert!(form.has("value=\"86400\" checked") && form.has("keeps working for 7 days"));
     let fields = [("version", "1"), ("overlap", "3600"), ("expiry", "keep"), ("date", "")];
     let done = app.post("u1-1", &url, &fields).expect(&app, 201);
     let second = done.secret().to_owned();

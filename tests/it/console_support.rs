@@ -223,7 +223,7 @@ impl Answer {
 
     /// The secret that the page shows.
     pub(crate) fn secret(&self) -> &str {
-        let (_, rest) = self.body.split_once("id=\"secret\"").expect("no secret");
+        let (_, rest) = self.body.split_once("id=\"secret\"").unwrap();
         let (_, rest) = rest.split_once('>').unwrap();
         rest.split('<').next().unwrap()
     }
