@@ -31,7 +31,8 @@ async fn a_step_that_takes_too_long_is_an_outage() {
     let (_, probe, hallpass) = limited();
     let issued = hallpass.issue(ci("a")).await.unwrap();
     probe.cool();
-    let verify = || hallpass.verify(issued.plain.expose(), &Context::default());
+    let context = Context::default();
+    let verify = || hallpass.verify(issued.plain.expose(), &context);
     assert!(verify().await.is_ok());
     probe.breaks(Step::Find, Fault::Hangs);
     probe.breaks(Step::Revoke, Fault::Hangs);
