@@ -34,12 +34,15 @@
 //! # Features
 //!
 //! None is on by default. `sqlite` adds [`SqliteStore`](store), `http` the framework-neutral
-//! boundary, `oauth` the OAuth endpoints, `jwt` access tokens that other services verify, `tower` and `axum` the adapters, `tokio` a maintenance loop, `tracing` an event
+//! boundary, `oauth` the OAuth endpoints, `jwt` access tokens that other services verify, `tower`,
+//! `axum`, `actix`, `rocket` and `tonic` the adapters, `tokio` a maintenance loop, `tracing` an event
 //! sink.
 
 #![warn(clippy::string_slice)]
 #![cfg_attr(test, expect(clippy::string_slice, reason = "tests cut ASCII texts"))]
 
+#[cfg(feature = "actix")]
+pub mod actix;
 #[cfg(feature = "api")]
 pub mod api;
 #[cfg(feature = "axum")]
@@ -63,9 +66,13 @@ pub mod jwt;
 pub mod oauth;
 mod owner;
 mod policy;
+#[cfg(feature = "rocket")]
+pub mod rocket;
 mod scope;
 pub mod store;
 mod token;
+#[cfg(feature = "tonic")]
+pub mod tonic;
 #[cfg(feature = "tower")]
 pub mod tower;
 #[cfg(feature = "wire")]
@@ -99,7 +106,16 @@ pub use store::{RedisOptions, RedisStore};
 pub use store::{SqliteOptions, SqliteStore};
 pub use token::*;
 
-#[cfg(all(doctest, feature = "sqlite", feature = "axum", feature = "oauth", feature = "jwt"))]
+#[cfg(all(
+    doctest,
+    feature = "sqlite",
+    feature = "axum",
+    feature = "actix",
+    feature = "rocket",
+    feature = "tonic",
+    feature = "oauth",
+    feature = "jwt"
+))]
 #[doc = include_str!("../README.md")]
 mod readme {}
 #[cfg(all(doctest, feature = "sqlite", feature = "postgres"))]

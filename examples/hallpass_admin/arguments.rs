@@ -107,8 +107,8 @@ pub(crate) struct Revoke {
     /// The tokens' visible ids
     #[arg(required = true, value_name = "ID", value_parser = id)]
     pub(crate) ids: Vec<TokenId>,
-    /// Why: requested, leaked, password_changed, owner_deleted, idle or reused
-    #[arg(long, default_value = "requested", value_parser = reason)]
+    /// Why
+    #[arg(long, default_value = "requested", value_parser = reason, help = REASON)]
     pub(crate) reason: RevocationReason,
     #[command(flatten)]
     pub(crate) how: How,
@@ -122,8 +122,8 @@ pub(crate) struct RevokeOwner {
     /// The owner's tenant [default: the default tenant]
     #[arg(long, value_parser = tenant)]
     pub(crate) tenant: Option<Tenant>,
-    /// Why: requested, leaked, password_changed, owner_deleted, idle or reused
-    #[arg(long, default_value = "requested", value_parser = reason)]
+    /// Why
+    #[arg(long, default_value = "requested", value_parser = reason, help = REASON)]
     pub(crate) reason: RevocationReason,
     #[command(flatten)]
     pub(crate) how: How,
@@ -165,6 +165,8 @@ pub(crate) struct Migrate {
     #[arg(long)]
     pub(crate) print: bool,
 }
+
+const REASON: &str = "Why: requested, leaked, password_changed, owner_deleted, idle or reused";
 
 fn id(text: &str) -> Result<TokenId, &'static str> {
     // A whole token here would be in the list of processes; its text is not repeated.

@@ -63,7 +63,7 @@ async fn revoke_all(
     let mark = Revocation { at: now, by: Actor::System, reason };
     let mut revoked = 0;
     for filter in &filters {
-        revoked += store.revoke(filter, &mark).await.map_err(of_store)?.len();
+        revoked += store.revoke(filter, &mark).await.map_err(|error| of_store(&error))?.len();
     }
     say(&format!("Revoked {}.", tokens(revoked)));
     Ok(())
@@ -89,7 +89,7 @@ pub(crate) async fn purge(
     }
     let mut removed = 0;
     loop {
-        let gone = store.purge(&step).await.map_err(of_store)?;
+        let gone = store.purge(&step).await.map_err(|error| of_store(&error))?;
         removed += gone;
         if gone == 0 {
             break;

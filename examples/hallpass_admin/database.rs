@@ -60,22 +60,31 @@ impl Database {
                         .with_hint("`hallpass_admin migrate` makes one"));
                 }
                 // Opened for changes, a file is brought up to date, under a running app perhaps.
-                let reading = SqliteOptions::new().read_only().open(path).map_err(of_store)?;
+                let reading = SqliteOptions::new()
+                    .read_only()
+                    .open(path)
+                    .map_err(|error| of_store(&error))?;
                 if wanted == Use::Look {
                     return Ok(Arc::new(reading));
                 }
-                SqliteStore::open(path).map(|store| Arc::new(store) as _).map_err(of_store)
+                SqliteStore::open(path)
+                    .map(|store| Arc::new(store) as _)
+                    .map_err(|error| of_store(&error))
             }
             #[cfg(feature = "postgres")]
             Self::Postgres(url) => {
                 let options = hallpass::PostgresOptions::new().without_migrations();
-                options.connect(url).await.map(|store| Arc::new(store) as _).map_err(of_store)
+                options
+                    .connect(url)
+                    .await
+                    .map(|store| Arc::new(store) as _)
+                    .map_err(|error| of_store(&error))
             }
             #[cfg(feature = "redis")]
             Self::Redis(url) => hallpass::RedisStore::connect(url.as_str())
                 .await
                 .map(|store| Arc::new(store) as _)
-                .map_err(of_store),
+                .map_err(|error| of_store(&error)),
         }
     }
 
@@ -83,11 +92,14 @@ impl Database {
     pub(crate) async fn migrate(&self) -> Result<&'static str, Failure> {
         const DONE: &str = "The tables are those of this version.";
         match self {
-            Self::Sqlite(path) => SqliteStore::open(path).map(|_| DONE).map_err(of_store),
-            #[cfg(feature = "postgres")]
-            Self::Postgres(url) => {
-                hallpass::PostgresStore::connect(url).await.map(|_| DONE).map_err(of_store)
+            Self::Sqlite(path) => {
+                SqliteStore::open(path).map(|_| DONE).map_err(|error| of_store(&error))
             }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(url) => hallpass::PostgresStore::connect(url)
+                .await
+                .map(|_| DONE)
+                .map_err(|error| of_store(&error)),
             #[cfg(feature = "redis")]
             Self::Redis(_) => Ok("Redis has no tables."),
         }
@@ -106,7 +118,7 @@ impl Database {
 }
 
 /// What a store says, with the deepest of its causes, which says most.
-pub(crate) fn of_store(error: StoreError) -> Failure {
+pub(crate) fn of_store(error: &StoreError) -> Failure {
     let mut message = error.to_string();
     let mut cause = error.source();
     while let Some(deeper) = cause {

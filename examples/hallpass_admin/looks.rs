@@ -64,7 +64,7 @@ pub(crate) async fn all(
     let mut page = PageRequest { sort, descending: true, after: None, limit: PAGE };
     let mut tokens = Vec::new();
     loop {
-        let records = store.list(filter, &page, now).await.map_err(of_store)?;
+        let records = store.list(filter, &page, now).await.map_err(|error| of_store(&error))?;
         let Some(last) = records.last() else {
             return Ok(tokens);
         };
@@ -115,7 +115,7 @@ pub(crate) async fn show(
 }
 
 pub(crate) async fn find(store: &dyn TokenStore, id: &TokenId) -> Result<Token, Failure> {
-    let record = store.find(id).await.map_err(of_store)?;
+    let record = store.find(id).await.map_err(|error| of_store(&error))?;
     record
         .map(|record| record.token)
         .ok_or_else(|| Failure::new(Class::NotFound, format!("there is no token {id}")))
@@ -156,7 +156,7 @@ pub(crate) async fn who_is(
         Ok(None) => Err(Failure::new(Class::NotFound, "there is no such token")),
         Err(Outage::MissingPepper { id }) => {
             // Whose it is is known even so.
-            let record = store.find(&id).await.map_err(of_store)?;
+            let record = store.find(&id).await.map_err(|error| of_store(&error))?;
             let pepper = record.as_ref().and_then(|record| record.digest.pepper());
             if let Some(record) = record {
                 tell(&record.token, None, who_is.json, now)?;
@@ -166,7 +166,7 @@ pub(crate) async fn who_is(
             Err(Failure::new(Class::Usage, message)
                 .with_hint(format!("add --pepper {number}=FILE, with the bytes that the app has")))
         }
-        Err(Outage::Store(error)) => Err(of_store(error)),
+        Err(Outage::Store(error)) => Err(of_store(&error)),
         Err(other) => Err(Failure::new(Class::Other, other.to_string())),
     }
 }

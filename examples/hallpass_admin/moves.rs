@@ -28,7 +28,7 @@ pub(crate) async fn export(store: &dyn TokenStore, export: &Export) -> Result<()
         }
     };
     let tally = written.map_err(|error| match error {
-        ExportError::Store(error) => of_store(error),
+        ExportError::Store(error) => of_store(&error),
         other => of_file(&other),
     })?;
     say(&format!("Exported {}.", count(&tally)));
@@ -76,7 +76,7 @@ pub(crate) async fn import(store: &dyn TokenStore, import: &Import) -> Result<()
 fn of_import(error: ImportError) -> Failure {
     match error {
         ImportError::Store { line, error } => {
-            let failure = of_store(error);
+            let failure = of_store(&error);
             Failure::new(failure.class(), format!("at line {line}: {failure}"))
                 .with_hint("run the import again; it goes on where it stopped")
         }

@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 use hallpass::{Hallpass, Issue, PepperRing, ScopeCatalog, SqliteStore, TokenId};
 use serde_json::Value;
 
-use crate::world::{Done, World, done, refused};
+use crate::world::{Case, Done, World, done, refused};
 
-pub(crate) const CASES: &[(&str, fn(&World))] = &[
+pub(crate) const CASES: &[Case] = &[
     ("operators_find_and_revoke_while_the_app_runs", find_and_revoke),
     ("who_is_takes_an_id_or_a_text_from_standard_input", who_is),
     ("who_is_says_which_pepper_is_missing", peppers),

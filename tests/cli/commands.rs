@@ -6,9 +6,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use hallpass::client::Credential;
 use serde_json::Value;
 
-use crate::world::{World, done};
+use crate::world::{Case, World, done};
 
-pub(crate) const CASES: &[(&str, fn(&World))] = &[
+pub(crate) const CASES: &[Case] = &[
     ("the_commands_of_the_guide_work_one_after_the_other", the_commands_of_the_guide),
     ("a_new_token_is_all_that_is_on_standard_output", a_new_token_is_all_there_is),
     ("a_new_token_goes_to_a_file_of_its_own", a_new_token_goes_to_a_file),

@@ -29,9 +29,13 @@ mod postgres;
 #[expect(dead_code, reason = "other tests do more with it")]
 mod redis;
 
+mod acme;
 mod admin;
 mod commands;
 mod refusals;
+#[path = "../client/server.rs"]
+#[expect(dead_code, reason = "other tests do more with it")]
+mod server;
 #[cfg(all(feature = "postgres", feature = "redis"))]
 mod servers;
 mod terminal;
@@ -55,13 +59,14 @@ fn main() -> ExitCode {
             run.block_on(demo::run(options.unwrap().unwrap())).unwrap();
             return ExitCode::SUCCESS;
         }
+        "acme" => return run.block_on(acme::program()),
         "hallpass_admin" => return run.block_on(hallpass_admin::run()),
         "playground" => return run.block_on(playground::run()),
         _ => {}
     }
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
-    let cases = [commands::CASES, refusals::CASES, terminal::CASES, admin::CASES];
+    let cases = [commands::CASES, refusals::CASES, terminal::CASES, admin::CASES, acme::CASES];
     for &(name, test) in cases.into_iter().flatten() {
         trials.push(Trial::test(name, move || {
             test(&World::enter());

@@ -6,9 +6,9 @@ use std::net::TcpListener;
 use hallpass::store::Change;
 use hallpass::{Clock as _, SqliteStore, SystemClock, TokenStore as _};
 
-use crate::world::{PASSWORD, World, done, refused};
+use crate::world::{Case, PASSWORD, World, done, refused};
 
-pub(crate) const CASES: &[(&str, fn(&World))] = &[
+pub(crate) const CASES: &[Case] = &[
     ("bad_files_are_named", bad_files),
     ("bad_variables_are_named", bad_variables),
     ("a_token_that_does_not_work_is_explained", tokens_that_do_not_work),

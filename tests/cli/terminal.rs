@@ -4,9 +4,9 @@ use std::process::Command;
 
 use rexpect::session::{PtySession, spawn_command};
 
-use crate::world::{PASSWORD, World, done};
+use crate::world::{Case, PASSWORD, World, done};
 
-pub(crate) const CASES: &[(&str, fn(&World))] = &[
+pub(crate) const CASES: &[Case] = &[
     ("a_password_is_asked_for_and_not_shown", a_password_is_asked_for),
     ("a_prompt_can_be_left", a_prompt_can_be_left),
     ("revoking_is_confirmed", revoking_is_confirmed),

@@ -31,6 +31,9 @@ pub(crate) struct World {
     own: TempDir,
 }
 
+/// A test by its name.
+pub(crate) type Case = (&'static str, fn(&World));
+
 /// What a program did.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Done {
@@ -142,7 +145,7 @@ impl Demo {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let own = std::env::current_exe().unwrap();
-        for name in ["demo", "playground", "hallpass_admin"] {
+        for name in ["demo", "playground", "hallpass_admin", "acme"] {
             std::os::unix::fs::symlink(&own, folder.path().join(name)).unwrap();
         }
         let database = format!("sqlite:{}", folder.path().join("demo.sqlite").display());

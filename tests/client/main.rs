@@ -4,6 +4,7 @@
 
 mod exchange;
 mod files;
+mod management;
 mod server;
 mod strangers;
 mod tls;
