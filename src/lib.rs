@@ -88,6 +88,8 @@ pub use oauth::OAuth;
 pub use owner::{EveryOwner, OwnerDirectory, OwnerDirectoryError, OwnerFacts, OwnerKind, Rights};
 pub use policy::{Ceiling, Expiry, ExpiryError, Policy, PolicyError};
 pub use scope::*;
+#[cfg(feature = "tokio")]
+pub use store::LimitedStore;
 #[cfg(feature = "conformance")]
 #[doc(inline)]
 pub use store::conformance;

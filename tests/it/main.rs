@@ -57,6 +57,8 @@ mod http_tower;
 mod issue;
 #[cfg(feature = "jwt")]
 mod jwt;
+#[cfg(feature = "tokio")]
+mod limited;
 mod list;
 mod maintain;
 mod narrowing;
