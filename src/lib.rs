@@ -34,8 +34,9 @@
 //! # Features
 //!
 //! None is on by default. `sqlite` adds [`SqliteStore`](store), `http` the framework-neutral
-//! boundary, `oauth` the OAuth endpoints, `jwt` access tokens that other services verify, `tower` and `axum` the adapters, `tokio` a maintenance loop, `tracing` an event
-//! sink.
+//! boundary, `oauth` the OAuth endpoints, `jwt` access tokens that other services verify, `tower` and
+//! `axum` the adapters, `client` what programs need that use tokens, `cli` commands for tokens,
+//! `tokio` a maintenance loop, `tracing` an event sink.
 
 #![warn(clippy::string_slice)]
 #![cfg_attr(test, expect(clippy::string_slice, reason = "tests cut ASCII texts"))]
@@ -97,6 +98,13 @@ pub use store::{RedisOptions, RedisStore};
 pub use store::{SqliteOptions, SqliteStore};
 pub use token::*;
 
-#[cfg(all(doctest, feature = "sqlite", feature = "axum", feature = "oauth", feature = "jwt"))]
+#[cfg(all(
+    doctest,
+    feature = "sqlite",
+    feature = "axum",
+    feature = "oauth",
+    feature = "jwt",
+    feature = "cli"
+))]
 #[doc = include_str!("../README.md")]
 mod readme {}
