@@ -15,7 +15,7 @@ const FLOORS: [&[&str]; 7] = [
     &["store"],
     &["engine"],
     &["credential", "oauth", "jwt", "host", "wire"],
-    &["tower", "axum"],
+    &["tower", "axum", "actix", "rocket", "tonic"],
     &["api", "console", "client", "cli"],
 ];
 
@@ -23,7 +23,7 @@ const FLOORS: [&[&str]; 7] = [
 const ADAPTERS: usize = 5;
 
 /// What a module may know of another beside it.
-const BESIDE: [(&str, &str); 2] = [("axum", "tower"), ("cli", "client")];
+const BESIDE: [(&str, &str); 3] = [("axum", "tower"), ("tonic", "tower"), ("cli", "client")];
 
 /// What ends up in programs that have neither engine nor store.
 const REMOTE: [&str; 2] = ["client", "cli"];

@@ -53,6 +53,8 @@ mod admission;
 mod basic;
 mod boundary;
 mod challenge;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod duties;
 mod extract;
 #[cfg(any(feature = "oauth", feature = "api"))]
@@ -62,17 +64,21 @@ mod problem;
 mod query;
 mod rejection;
 mod requirement;
+mod route;
 mod source;
 
 pub use admission::{Admitted, Peer};
 pub use boundary::{Boundary, BoundaryBuilder, BoundaryError};
 pub use duties::Duties;
+#[cfg(any(feature = "api", feature = "rocket"))]
+pub(crate) use extract::Found;
 #[cfg(feature = "api")]
-pub(crate) use extract::{Found, Presented};
+pub(crate) use extract::Presented;
 #[cfg(any(feature = "oauth", feature = "api"))]
 pub(crate) use form::decode;
 pub use limits::{MAX_CREDENTIAL_LEN, MAX_HEADER_LINES, MAX_OPAQUE_LEN, MAX_URI_LEN};
 pub use problem::Problem;
 pub use rejection::Rejection;
 pub use requirement::{CompiledRequirement, Requirement, RequirementError};
+pub use route::RouteError;
 pub use source::{Sources, SourcesError};

@@ -231,6 +231,14 @@ impl PepperRing {
         self.current.is_some() || !self.required
     }
 
+    /// Whether digests made under a pepper, or under none, can be checked and are not refused.
+    pub(crate) fn accepts(&self, pepper: Option<PepperId>) -> bool {
+        match pepper {
+            Some(_) => self.key(pepper).is_some(),
+            None => !self.required,
+        }
+    }
+
     /// The digest of a token under the current pepper.
     pub(crate) fn digest(&self, text: &TokenText<'_>) -> TokenDigest {
         let key = self.current.and_then(|id| self.key(Some(id))).unwrap_or(&self.bare);

@@ -66,7 +66,10 @@ mod oauth_exchange;
 mod oauth_introspect;
 #[cfg(feature = "oauth")]
 mod oauth_support;
+mod peppers;
 mod refresh;
+#[cfg(feature = "sqlite")]
+mod restore;
 mod revoke;
 mod rotate;
 mod secrecy;

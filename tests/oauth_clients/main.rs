@@ -1,5 +1,5 @@
-//! OAuth clients that nobody here wrote, against the demo over a real socket: `oauth2` from
-//! crates.io, Authlib and PyJWT from PyPI. The latter are looked for in a virtual environment that
+//! OAuth clients that nobody here wrote, against the demo over a real socket: `oauth2`, and from
+//! Python `Authlib` and `PyJWT`. The latter are looked for in a virtual environment that
 //! `python3 -m venv target/oauth-clients` makes and
 //! `target/oauth-clients/bin/pip install -r tests/oauth_clients/requirements.txt` fills. Where it
 //! is missing, their tests are ignored; under `CI=true` they fail.
@@ -37,7 +37,7 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let issuer = format!("http://{address}");
         let settings = Settings {
-            issuer: issuer.clone(),
+            origin: issuer.clone(),
             let_sessions_finish: false,
             data_lifetime: None,
             passwords: ["a", "b", "c", "d"].map(str::to_owned),

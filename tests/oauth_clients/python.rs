@@ -1,4 +1,4 @@
-//! The clients from PyPI. What they do is in `clients.py`.
+//! The clients from Python. What they do is in `clients.py`.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -14,7 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::Server;
 
-pub(crate) const CASES: &[(&str, fn(&Server))] = &[
+/// A test and its name.
+pub(crate) type Case = (&'static str, fn(&Server));
+
+pub(crate) const CASES: &[Case] = &[
     ("oauth2_reads_an_exchange", oauth2_reads_an_exchange),
     ("oauth2_refreshes", oauth2_refreshes),
     ("oauth2_introspects_and_revokes", oauth2_introspects_and_revokes),

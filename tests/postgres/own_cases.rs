@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Barrier;
+use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ pub(crate) const CASES: &[(&str, fn())] = &[
     ("finds_at_once_are_all_answered", finds_at_once_are_all_answered),
     ("damaged_rows_are_told_apart", damaged_rows_are_told_apart),
     ("a_slow_database_is_an_outage", a_slow_database_is_an_outage),
+    ("more_steps_than_fit_are_turned_away", more_steps_than_fit_are_turned_away),
     ("no_step_reads_the_whole_table", no_step_reads_the_whole_table),
 ];
 
@@ -370,6 +372,34 @@ fn a_slow_database_is_an_outage() {
         lock.rollback().await.unwrap();
         assert_eq!(store.find(&id(1)).await.unwrap(), Some(record(1)));
         store.insert(&record(2), &anything()).await.unwrap();
+    });
+}
+
+fn more_steps_than_fit_are_turned_away() {
+    let (store, database) = fresh(&PostgresOptions::new().with_max_steps(4));
+    HOME.block_on(async {
+        store.insert(&record(1), &anything()).await.unwrap();
+        let mut other = SHARED.client(&database).await;
+        let lock = other.transaction().await.unwrap();
+        lock.batch_execute("LOCK TABLE hallpass_tokens").await.unwrap();
+        let first = id(1);
+        let mut waiting: Vec<_> = (0..4).map(|_| store.find(&first)).collect();
+        for step in &mut waiting {
+            let once = std::future::poll_fn(|context| Poll::Ready(step.as_mut().poll(context)));
+            assert!(once.await.is_pending());
+        }
+        // The next are told at once, whatever they want.
+        assert!(matches!(store.find(&first).await, Err(StoreError::Unavailable(_))));
+        let error = store.revoke(&only([1]), &mark(1)).await.unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(cause, "4 steps are under way already");
+        // One that gives up makes room, and none of the others is lost.
+        drop(waiting.pop());
+        lock.rollback().await.unwrap();
+        for step in waiting {
+            assert_eq!(step.await.unwrap(), Some(record(1)));
+        }
+        store.revoke(&only([1]), &mark(1)).await.unwrap();
     });
 }
 

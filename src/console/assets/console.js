@@ -60,10 +60,10 @@
       if (getSelection().toString().includes(secret.textContent)) keep();
     });
     one("#download")?.addEventListener("submit", keep);
-    const leave = (event) => {
-      if (!kept && !event.submitter) event.preventDefault();
-    };
-    addEventListener("beforeunload", leave);
+    one("[data-leave]").addEventListener("click", keep);
+    addEventListener("beforeunload", (event) => {
+      if (!kept) event.preventDefault();
+    });
     // A page kept for the back button keeps no secret.
     addEventListener("pagehide", () => {
       secret.textContent = "";

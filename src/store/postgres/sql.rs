@@ -22,6 +22,9 @@ pub(super) struct Sql {
     pub(super) insert: String,
     pub(super) touch: String,
     pub(super) purge: String,
+    /// The table that counts revocations.
+    pub(super) revocations: String,
+    pub(super) generation: String,
 }
 
 impl Sql {
@@ -67,7 +70,10 @@ impl Sql {
             insert.push_str(&tell(row::WRITTEN + 1));
         }
         insert.push_str(" FROM changed");
+        let revocations = format!("{prefix}hallpass_revocations");
         Ok(Self {
+            generation: format!("SELECT sum(counted)::BIGINT FROM {revocations}"),
+            revocations,
             insert,
             purge: purge(&tokens),
             tokens,

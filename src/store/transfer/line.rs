@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::clock::Timestamp;
 use crate::scope::{Resources, ScopeList};
 use crate::token::{
-    Actor, Brand, IdempotencyKey, Kind, LastUse, Metadata, Networks, Owner, Record, Revocation,
-    Rotation, Tenant, Token, TokenDigest, TokenId, TokenName,
+    Actor, Brand, IdempotencyKey, Kind, LastUse, Metadata, Networks, Owner, PepperId, Record,
+    Revocation, Rotation, Tenant, Token, TokenDigest, TokenId, TokenName,
 };
 
 /// The version of the file that this version of the crate writes, and the only one it reads.
@@ -65,7 +65,7 @@ pub struct Tally {
 impl Tally {
     pub(super) fn count(&mut self, record: &Record) {
         self.tokens += 1;
-        let pepper = record.digest.pepper().map_or(0, |pepper| pepper.number());
+        let pepper = record.digest.pepper().map_or(0, PepperId::number);
         *self.peppers.entry(pepper).or_default() += 1;
     }
 

@@ -89,3 +89,12 @@ CREATE TABLE hallpass_locks (
     taken BIGINT NOT NULL
 );
 INSERT INTO hallpass_locks (slot, taken) SELECT slot, 0 FROM generate_series(0, 1023) AS slot;
+
+-- How many steps revoked something: a database that counts fewer than before is an older one. Each
+-- counts in one of several rows, so that they seldom wait for each other.
+CREATE TABLE hallpass_revocations (
+    slot BIGINT NOT NULL PRIMARY KEY,
+    counted BIGINT NOT NULL
+);
+INSERT INTO hallpass_revocations (slot, counted)
+    SELECT slot, 0 FROM generate_series(0, 15) AS slot;
