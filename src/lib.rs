@@ -35,7 +35,8 @@
 //!
 //! None is on by default. `sqlite` adds [`SqliteStore`](store), `http` the framework-neutral
 //! boundary, `oauth` the OAuth endpoints, `jwt` access tokens that other services verify, `tower`,
-//! `axum`, `actix`, `rocket` and `tonic` the adapters, `api` the management API, `tokio` a
+//! `axum`, `actix`, `rocket` and `tonic` the adapters, `api` the management API, `console` the pages
+//! for it, `client` what programs need that use tokens, `cli` commands for tokens, `tokio` a
 //! maintenance loop, `tracing` an event sink.
 
 #![warn(clippy::string_slice)]
@@ -116,7 +117,11 @@ pub use token::*;
     feature = "tonic",
     feature = "oauth",
     feature = "jwt",
+<<<<<<< HEAD
     feature = "console"
+=======
+    feature = "cli"
+>>>>>>> ends
 ))]
 #[doc = include_str!("../README.md")]
 mod readme {}
