@@ -49,6 +49,12 @@ ROWS = [
     ("SQLite: list an owner's page among 10,000", "sqlite list 10000/hallpass", "sqlite list 10000/bare", (1.5, 1.3)),
     ("SQLite: list an owner's page among 1,000,000", "sqlite list 1000000/hallpass", "sqlite list 1000000/bare", (1.5, 1.3)),
     ("SQLite: insert, on disk", "sqlite insert/store", "sqlite insert/bare", None),
+    ("Exchange for a JWT, EdDSA, beside the bare signature", "oauth exchange/JWT EdDSA", "oauth sign EdDSA/bare", None),
+    ("The same, less what an exchange for an opaque token takes", "oauth exchange/signing EdDSA", "oauth sign EdDSA/bare", (1.3, 1.1)),
+    ("Exchange for a JWT, ES256, beside the bare signature", "oauth exchange/JWT ES256", "oauth sign ES256/bare", None),
+    ("Verify a JWT, EdDSA, beside jsonwebtoken", "oauth verify EdDSA/hallpass", "oauth verify EdDSA/jsonwebtoken", None),
+    ("Verify a JWT, ES256, beside jsonwebtoken", "oauth verify ES256/hallpass", "oauth verify ES256/jsonwebtoken", None),
+    ("Verify a JWT, EdDSA, and its record", "oauth verify EdDSA/hallpass, and its record", "oauth verify EdDSA/jsonwebtoken", None),
     ("A request through the tower layer", "tower/guarded", "tower/bare", None),
     ("A request through a guarded axum router", "axum/guarded", "axum/bare", None),
     ("An HTTP request over loopback, hot token", "http hot/guarded", "http hot/bare", (1 / 0.95, 1 / 0.95)),
@@ -79,7 +85,7 @@ def figures():
         name = json.loads(file.read_text())["full_id"]
         estimates = json.loads((file.parent / "estimates.json").read_text())
         found[name] = estimates["median"]["point_estimate"]
-    return found | http_figures()
+    return found | http_figures() | oauth_figures()
 
 
 def http_figures():
@@ -90,6 +96,15 @@ def http_figures():
             bare = 1e9 / figure["bare_per_second"]
             # Rounds were compared one by one, which is steadier than comparing their medians.
             found |= {f"http {group}/bare": bare, f"http {group}/guarded": bare / figure["ratio"]}
+    return found
+
+
+def oauth_figures():
+    """Nanoseconds of exchanges, signatures and introspections, all measured in turns."""
+    found = kept("oauth.json")
+    if found:
+        signing = found["oauth exchange/JWT EdDSA"] - found["oauth exchange/opaque"]
+        found["oauth exchange/signing EdDSA"] = signing
     return found
 
 
@@ -154,6 +169,12 @@ def page(found):
         lines += ["| | time | beside hallpass |", "|---|---|---|"]
         own = dict(peers).get("hallpass", math.nan)
         lines += [f"| {name} | {spell(time)} | {time / own:.3g} x |" for name, time in peers]
+    if oauth := kept("oauth.json"):
+        lines += ["", "## Exchanges and JWTs", "", "One thread, tokens in memory.", ""]
+        lines += ["| | time | a second |", "|---|---|---|"]
+        for name, time in oauth.items():
+            title = name.removeprefix("oauth ").replace("/", ": ")
+            lines.append(f"| {title} | {spell(time)} | {1e9 / time:,.0f} |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,146 +1,143 @@
-//! The boundary in front of a framework that the crate does not know: `tiny_http`, which blocks
-//! and has request and response types of its own.
+//! The boundary in front of a server that the crate does not know: hyper, bare. `App::answer` is
+//! the whole adapter; `docs/WRITING-A-MIDDLEWARE.md` explains it.
 //! `cargo run --example custom_middleware --features http`.
 
+use std::collections::HashMap;
+use std::convert::Infallible;
 use std::error::Error;
-use std::io::Cursor;
-use std::net::SocketAddr;
+use std::net::IpAddr;
+use std::sync::Arc;
 
-use hallpass::credential::{CompiledRequirement, Rejection};
-use hallpass::{Boundary, Hallpass, Issue, MemoryStore, Requirement, ScopeCatalog, Verified};
-use http::HeaderMap;
-use tiny_http::{Header, Request, Response, Server};
-use tokio::runtime::Runtime;
+use bytes::Bytes;
+use hallpass::credential::{CompiledRequirement, Rejection, RequirementError};
+use hallpass::{
+    Boundary, Forbidden, Hallpass, Issue, MemoryStore, Requirement, ScopeCatalog, Verified,
+};
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
 
-type Answer = Result<Response<Cursor<Vec<u8>>>, Box<dyn Error>>;
+type Handler = fn(&Parts, &Verified) -> Result<String, Forbidden>;
 
-/// A handler behind the boundary.
-struct Guarded {
+/// Routes by path, none without a requirement.
+struct App {
     boundary: Boundary,
-    requirement: CompiledRequirement,
-    handler: fn(&Request, &Verified) -> String,
-    runtime: Runtime,
+    routes: HashMap<&'static str, (CompiledRequirement, Handler)>,
 }
 
-impl Guarded {
-    /// Lets the request in and answers it, or answers what the boundary says.
-    fn answer(&self, request: &Request) -> Answer {
-        let mut head = head_of(request)?;
-        let peer = request.remote_addr().map(SocketAddr::ip);
-        let admitted = self.boundary.admit(&mut head, Some(&self.requirement), peer);
-        match self.runtime.block_on(admitted) {
-            Err(rejection) => refusal(rejection),
-            Ok(admitted) => {
-                let (token, duties) = admitted.into_parts();
-                let mut headers = HeaderMap::new();
-                let text = (self.handler)(request, &token);
-                duties.apply(&mut headers);
-                with_headers(Response::from_string(text), &headers)
+impl App {
+    fn new(boundary: Boundary) -> Self {
+        Self { boundary, routes: HashMap::new() }
+    }
+
+    /// Adds a route, or tells at start what is wrong with its requirement.
+    fn route(
+        mut self,
+        path: &'static str,
+        requirement: Requirement,
+        handler: Handler,
+    ) -> Result<Self, RequirementError> {
+        self.routes.insert(path, (self.boundary.compile(requirement)?, handler));
+        Ok(self)
+    }
+
+    async fn answer<B>(&self, request: Request<B>, peer: IpAddr) -> Response<Full<Bytes>> {
+        // 1. The head as it came, and the requirement of its route, if it has one.
+        let (mut head, _) = request.into_parts();
+        let route = self.routes.get(head.uri.path());
+        let requirement = route.map(|(requirement, _)| requirement);
+        // 2. The boundary decides. Afterwards the head shows no token any more.
+        let admitted = match self.boundary.admit(&mut head, requirement, Some(peer)).await {
+            Ok(admitted) => admitted,
+            Err(rejection) => return rejection.into_response().map(Full::new),
+        };
+        let (token, duties) = admitted.into_parts();
+        // 3. The handler is given the token, and may ask it for more.
+        let handled = route.map(|(_, handler)| handler(&head, &token));
+        let mut response = match handled {
+            Some(Ok(text)) => Response::new(Full::from(text)),
+            Some(Err(forbidden)) => Rejection::from(forbidden).into_response().map(Full::new),
+            None => status(StatusCode::NOT_FOUND),
+        };
+        // 4. Whatever the handler answered, no cache gives it to somebody else.
+        duties.apply(response.headers_mut());
+        response
+    }
+}
+
+fn status(status: StatusCode) -> Response<Full<Bytes>> {
+    let mut response = Response::default();
+    *response.status_mut() = status;
+    response
+}
+
+/// Serves until the runtime ends.
+async fn serve(listener: TcpListener, app: App) -> Result<(), std::io::Error> {
+    let app = Arc::new(app);
+    loop {
+        let (stream, peer) = listener.accept().await?;
+        let app = Arc::clone(&app);
+        let service = service_fn(move |request| {
+            let app = Arc::clone(&app);
+            async move { Ok::<_, Infallible>(app.answer(request, peer.ip()).await) }
+        });
+        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                eprintln!("{peer}: {error}");
             }
-        }
+        });
     }
 }
 
-/// A request as the boundary sees it: every header line, in order, none joined or dropped.
-fn head_of(request: &Request) -> Result<http::request::Parts, Box<dyn Error>> {
-    let mut head = http::Request::builder().method(request.method().as_str()).uri(request.url());
-    for header in request.headers() {
-        head = head.header(header.field.as_str().as_str(), header.value.as_str());
-    }
-    Ok(head.body(())?.into_parts().0)
-}
-
-fn refusal(rejection: Rejection) -> Answer {
-    let (head, body) = rejection.into_parts();
-    with_headers(Response::from_data(body).with_status_code(head.status.as_u16()), &head.headers)
-}
-
-fn with_headers(mut response: Response<Cursor<Vec<u8>>>, headers: &HeaderMap) -> Answer {
-    for (name, value) in headers {
-        let header = Header::from_bytes(name.as_str(), value.as_bytes());
-        response.add_header(header.map_err(|()| "a header that tiny_http cannot write")?);
-    }
-    Ok(response)
-}
-
-fn guarded() -> Result<Guarded, Box<dyn Error>> {
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
     let catalog = ScopeCatalog::of(["repo:read", "repo:write"])?;
     let hallpass = Hallpass::builder(MemoryStore::new()).brand("acme").catalog(catalog).build()?;
-    let boundary = Boundary::builder(hallpass).build()?;
-    let requirement = boundary.compile(Requirement::scope("repo:read"))?;
-    let handler = |_: &Request, token: &Verified| format!("hello {}\n", token.owner());
-    Ok(Guarded { boundary, requirement, handler, runtime: Runtime::new()? })
-}
-
-fn serve(server: &Server, guarded: &Guarded) -> Result<(), Box<dyn Error>> {
-    for request in server.incoming_requests() {
-        // What the `http` crate cannot represent is a bad request.
-        let response = guarded.answer(&request).unwrap_or_else(|_| bad_request());
-        request.respond(response)?;
-    }
-    Ok(())
-}
-
-fn bad_request() -> Response<Cursor<Vec<u8>>> {
-    Response::from_string("").with_status_code(400)
-}
-
-fn main() -> Result<(), Box<dyn Error>> {
-    let guarded = guarded()?;
     let issue = Issue::new("ci").owner("alice").scopes(["repo:read"]);
-    let issued = guarded.runtime.block_on(guarded.boundary.hallpass().issue(issue))?;
-    let server = Server::http("127.0.0.1:3002").map_err(|error| error.to_string())?;
-    let token = issued.plain.expose();
-    println!("curl http://127.0.0.1:3002/ -H 'Authorization: Bearer {token}'");
-    serve(&server, &guarded)
+    let token = hallpass.issue(issue).await?.plain;
+    let app = App::new(Boundary::builder(hallpass).build()?).route(
+        "/",
+        Requirement::scope("repo:read"),
+        |_, token| Ok(format!("hello {}\n", token.owner())),
+    )?;
+    let listener = TcpListener::bind("127.0.0.1:3002").await?;
+    println!("curl http://127.0.0.1:3002/ -H 'Authorization: Bearer {}'", token.expose());
+    Ok(serve(listener, app).await?)
 }
 
 #[cfg(test)]
+#[cfg(feature = "conformance")]
 mod tests {
-    use std::io::{Read as _, Write as _};
-    use std::net::TcpStream;
-    use std::sync::Arc;
+    use hallpass::credential::conformance::Matrix;
 
     use super::*;
 
-    fn ask(address: SocketAddr, authorization: &[&str]) -> String {
-        let mut stream = TcpStream::connect(address).unwrap();
-        let lines: String =
-            authorization.iter().map(|value| format!("Authorization: {value}\r\n")).collect();
-        write!(stream, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{lines}\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+    /// What the matrix asks of every app.
+    fn app(boundary: &Boundary) -> App {
+        let handler: Handler = |head, token| {
+            if head.uri.path() == Matrix::RESOURCE {
+                token.on("org/secret")?;
+            }
+            Ok(format!("{} {}", token.owner(), head.uri))
+        };
+        let routes = Matrix::routes().into_iter();
+        let guarded = routes.filter_map(|(path, requirement)| Some((path, requirement?)));
+        guarded.fold(App::new(boundary.clone()), |app, (path, requirement)| {
+            app.route(path, requirement, handler).unwrap()
+        })
     }
 
-    #[test]
-    fn the_boundary_decides_over_a_real_socket() {
-        let server = Arc::new(Server::http("127.0.0.1:0").unwrap());
-        let address = server.server_addr().to_ip().unwrap();
-        let guarded = guarded().unwrap();
-        let hallpass = guarded.boundary.hallpass();
-        let issue = |scope| {
-            let issue = Issue::new(scope).owner("alice").scopes([scope]);
-            let issued = guarded.runtime.block_on(hallpass.issue(issue)).unwrap();
-            format!("Bearer {}", issued.plain.expose())
-        };
-        let (reader, writer) = (issue("repo:read"), issue("repo:write"));
-
-        std::thread::scope(|scope| {
-            scope.spawn(|| serve(&server, &guarded).unwrap());
-            let good = ask(address, &[&reader]);
-            assert!(good.starts_with("HTTP/1.1 200") && good.ends_with("hello alice\n"), "{good}");
-            assert!(
-                good.contains("Cache-Control: private\r\n")
-                    || good.contains("cache-control: private\r\n")
-            );
-            assert!(ask(address, &[&writer]).starts_with("HTTP/1.1 403"));
-            assert!(ask(address, &["Bearer nonsense"]).starts_with("HTTP/1.1 401"));
-            assert!(ask(address, &[&reader, &reader]).starts_with("HTTP/1.1 400"));
-            let none = ask(address, &[]);
-            assert!(none.starts_with("HTTP/1.1 401"), "{none}");
-            assert!(none.to_lowercase().contains("www-authenticate: bearer realm=\"acme\"\r\n"));
-            server.unblock();
-        });
+    #[tokio::test]
+    async fn this_adapter_answers_as_the_boundary_does() {
+        let matrix = Matrix::new().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(serve(listener, app(matrix.boundary())));
+        matrix.ask(address, matrix.cases()).await;
     }
 }

@@ -28,36 +28,55 @@
 //! revoked token stays revoked, and so does what was exchanged from it. Tokens do not manage tokens.
 //!
 //! Not protected are the transport, a stolen secret until it expires or is revoked, the host's own
-//! sessions, the memory of the process, and a database restored from a backup. See
-//! `docs/SECURITY-MODEL.md`.
+//! sessions, the memory of the process, and, without a [`RestoreGuard`], a database restored from a
+//! backup. See `docs/SECURITY-MODEL.md`.
 //!
 //! # Features
 //!
 //! None is on by default. `sqlite` adds [`SqliteStore`](store), `http` the framework-neutral
-//! boundary, `oauth` the OAuth endpoints, `jwt` access tokens that other services verify, `tower` and `axum` the adapters, `tokio` a maintenance loop, `tracing` an event
+//! boundary, `oauth` the OAuth endpoints, `jwt` access tokens that other services verify, `tower`,
+//! `axum`, `actix`, `rocket` and `tonic` the adapters, `tokio` a maintenance loop, `tracing` an event
 //! sink.
 
 #![warn(clippy::string_slice)]
 #![cfg_attr(test, expect(clippy::string_slice, reason = "tests cut ASCII texts"))]
 
+#[cfg(feature = "actix")]
+pub mod actix;
+#[cfg(feature = "api")]
+pub mod api;
 #[cfg(feature = "axum")]
 pub mod axum;
 mod caller;
+#[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(feature = "client")]
+pub mod client;
 mod clock;
+#[cfg(feature = "console")]
+pub mod console;
 #[cfg(feature = "http")]
 pub mod credential;
 mod engine;
+#[cfg(feature = "host")]
+pub mod host;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 #[cfg(feature = "oauth")]
 pub mod oauth;
 mod owner;
 mod policy;
+#[cfg(feature = "rocket")]
+pub mod rocket;
 mod scope;
 pub mod store;
 mod token;
+#[cfg(feature = "tonic")]
+pub mod tonic;
 #[cfg(feature = "tower")]
 pub mod tower;
+#[cfg(feature = "wire")]
+pub mod wire;
 
 pub use caller::Caller;
 pub use clock::{Clock, ManualClock, ParseTimestampError, SystemClock, Timestamp};
@@ -72,9 +91,11 @@ pub use scope::*;
 #[cfg(feature = "conformance")]
 #[doc(inline)]
 pub use store::conformance;
+#[doc(inline)]
+pub use store::transfer;
 #[cfg(feature = "cache")]
 pub use store::{CacheOptions, CachedStore};
-pub use store::{MemoryStore, StoreError, TokenStore};
+pub use store::{MemoryStore, RestoreGuard, StoreError, TokenStore};
 #[cfg(feature = "postgres")]
 pub use store::{PostgresOptions, PostgresStore};
 #[cfg(feature = "redis")]
@@ -83,6 +104,18 @@ pub use store::{RedisOptions, RedisStore};
 pub use store::{SqliteOptions, SqliteStore};
 pub use token::*;
 
-#[cfg(all(doctest, feature = "sqlite", feature = "axum"))]
+#[cfg(all(
+    doctest,
+    feature = "sqlite",
+    feature = "axum",
+    feature = "actix",
+    feature = "rocket",
+    feature = "tonic",
+    feature = "oauth",
+    feature = "jwt"
+))]
 #[doc = include_str!("../README.md")]
 mod readme {}
+#[cfg(all(doctest, feature = "sqlite", feature = "postgres"))]
+#[doc = include_str!("../docs/OPERATING.md")]
+mod operating {}

@@ -10,6 +10,8 @@
 #[path = "../examples/demo/main.rs"]
 #[expect(dead_code, reason = "the tests take the place of `main`")]
 mod demo;
+#[path = "demo/oauth.rs"]
+mod oauth;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -52,6 +54,7 @@ impl Demo {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let mut settings = Settings {
+            origin: "http://127.0.0.1:3000".to_owned(),
             let_sessions_finish: false,
             data_lifetime: None,
             passwords: ["alice", "bob", "root", "carol"].map(|name| format!("{name}'s")),
@@ -994,6 +997,12 @@ impl Program {
         Self { child, lines }
     }
 
+    /// Where it listens, once it does.
+    fn address(&mut self) -> SocketAddr {
+        let said = self.read_to("ready on http://");
+        said.last().unwrap().split(['/', ',']).nth(2).unwrap().parse().unwrap()
+    }
+
     /// What it says up to and with the line that starts like this.
     fn read_to(&mut self, start: &str) -> Vec<String> {
         let mut said = Vec::new();
@@ -1014,6 +1023,10 @@ impl Drop for Program {
     }
 }
 
+fn has_curl() -> bool {
+    Command::new("curl").arg("--version").output().is_ok_and(|output| output.status.success())
+}
+
 #[test]
 fn the_printed_curl_lines_work_and_last_uses_outlive_the_program() {
     let folder = tempfile::tempdir().unwrap();
@@ -1029,8 +1042,7 @@ fn the_printed_curl_lines_work_and_last_uses_outlive_the_program() {
     let made = sign_in(Ask::new(address, "POST", PATS)).json(&json!({"name": "kept"})).expect(201);
     Ask::new(address, "GET", "/me").bearer(text(&made.json(), "token")).expect(200);
 
-    let has_curl = Command::new("curl").arg("--version").output().is_ok_and(|o| o.status.success());
-    if has_curl {
+    if has_curl() {
         let start = said.iter().position(|line| line.starts_with("field()")).unwrap();
         // The status of each answer goes where nothing reads it but this test.
         let mut script =
@@ -1055,6 +1067,7 @@ fn the_printed_curl_lines_work_and_last_uses_outlive_the_program() {
         drop(program);
         let store = SqliteStore::open(folder.path().join("demo.sqlite")).unwrap();
         let settings = Settings {
+            origin: "http://127.0.0.1:3000".to_owned(),
             let_sessions_finish: false,
             data_lifetime: None,
             passwords: ["a", "b", "c", "d"].map(str::to_owned),

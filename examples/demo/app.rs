@@ -13,18 +13,22 @@ use axum::response::Response;
 use axum::routing::get;
 use axum::{Router, middleware};
 use chrono::TimeDelta;
+use hallpass::console::Console;
+use hallpass::host::Host;
 use hallpass::store::{Filter, Reach};
 use hallpass::{
-    Boundary, Caller, Ensured, Hallpass, Issue, Issued, Kind, KindSet, ListRequest, Page, Policy,
-    Requirement, Sources, Status, Token, TokenId, TokenStore, TracingSink,
+    Boundary, Caller, Ensured, Granted, Hallpass, Issue, Issued, Kind, KindSet, ListRequest, Page,
+    Policy, Requirement, Sources, Status, Token, TokenId, TokenStore, TracingSink,
 };
 use serde::Deserialize;
 use tokio::sync::MutexGuard;
 
 use super::accounts::{Account, Accounts};
 use super::catalog::{Product, catalog};
+use super::oauth::{self, Endpoints, REPORTS};
 use super::problem::Problem;
-use super::{automation, data, hosting, me, playground, release};
+use super::session::Sessions;
+use super::{automation, data, hosting, me, pages, playground, release};
 
 /// Most live tokens of an account, over all products.
 pub(crate) const QUOTA: u32 = 50;
@@ -35,6 +39,8 @@ const MAX_BODY: usize = 64 * 1024;
 /// What whoever starts the demo decides.
 #[derive(Debug)]
 pub(crate) struct Settings {
+    /// The URL by which browsers and OAuth clients know the demo: `http://127.0.0.1:3000`.
+    pub(crate) origin: String,
     /// Whether sessions that a token negotiated survive the deletion of the token.
     pub(crate) let_sessions_finish: bool,
     /// How long tokens of the data platform live; for ever if absent.
@@ -55,8 +61,13 @@ pub(crate) struct Shared {
     pub(crate) accounts: Arc<Accounts>,
     /// Takes a token from every place where any product takes one, the query aside.
     pub(crate) boundary: Boundary,
+    pub(crate) endpoints: Endpoints,
     pub(crate) data_lifetime: Option<TimeDelta>,
     pub(crate) releases: release::Releases,
+    /// Who is signed in with a browser.
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) host: Host,
+    pub(crate) console: Console,
 }
 
 impl Deref for App {
@@ -87,6 +98,7 @@ impl App {
             // `issue_named` says so.
             unique_names: false,
             let_sessions_finish: settings.let_sessions_finish,
+            exchange_audiences: vec![REPORTS.to_owned()],
             ..Policy::default()
         };
         let hallpass = Hallpass::builder(store)
@@ -98,11 +110,29 @@ impl App {
             .build()?;
         let sources =
             Sources::bearer().basic().header(release::TOKEN_HEADER).header(release::WEBHOOK_HEADER);
-        let boundary = Boundary::builder(hallpass.clone()).sources(sources).build()?;
+        let endpoints = Endpoints::new(&hallpass, &settings.origin)?;
+        let boundary = Boundary::builder(hallpass.clone())
+            .jwt(endpoints.jwt.clone())
+            .sources(sources)
+            .build()?;
+        let sessions = Arc::new(Sessions::new(Arc::clone(&accounts)));
+        let host = Host::builder(hallpass.clone(), &settings.origin, Arc::clone(&sessions))
+            .confirmation(Arc::clone(&sessions))
+            .build()?;
+        let console = Console::builder(host.clone())
+            .title("Demo")
+            .back("Products", "/")
+            .sign_in_page("/login?next={next}")
+            .mounted_at(pages::CONSOLE)
+            .build()?;
         Ok(Self(Arc::new(Shared {
+            sessions,
+            host,
+            console,
             hallpass,
             accounts,
             boundary,
+            endpoints,
             data_lifetime: settings.data_lifetime,
             releases: release::Releases::default(),
         })))
@@ -120,9 +150,13 @@ impl App {
             .merge(playground::routes(self)?)
             .merge(data::routes(self)?)
             .merge(me::routes(self)?)
+            .merge(pages::routes())
+            .merge(self.console.router())
             .route("/healthz", get(async || "ok\n"))
             .layer(DefaultBodyLimit::max(MAX_BODY))
             .layer(middleware::map_response(keep_from_caches))
+            // They say themselves who may keep what.
+            .merge(oauth::routes(self))
             .with_state(self.clone()))
     }
 
@@ -134,7 +168,8 @@ impl App {
         &self,
         sources: Sources,
     ) -> Result<Boundary, hallpass::credential::BoundaryError> {
-        Boundary::builder(self.hallpass.clone()).sources(sources).build()
+        let builder = Boundary::builder(self.hallpass.clone()).jwt(self.endpoints.jwt.clone());
+        builder.sources(sources).build()
     }
 
     /// Issues a token; the name can repeat.
@@ -149,6 +184,21 @@ impl App {
     ) -> Result<Issued, Problem> {
         let _room = self.make_room(account).await?;
         Ok(self.hallpass.on_behalf_of(self.owner(account, product)).issue(issue).await?)
+    }
+
+    /// Issues a token for an application, with a refresh token.
+    ///
+    /// # Errors
+    /// A [`Problem`] tells why not.
+    pub(crate) async fn issue_with_refresh(
+        &self,
+        account: &Account,
+        product: Product,
+        issue: Issue,
+    ) -> Result<Granted, Problem> {
+        let _room = self.make_room(account).await?;
+        let owner = self.hallpass.on_behalf_of(self.owner(account, product));
+        Ok(owner.issue_with_refresh(issue).await?)
     }
 
     /// Issues a token whose name no other live token of the account has in this product.

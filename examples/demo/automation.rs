@@ -19,8 +19,9 @@ use super::sign_in::{Claim, SignedIn};
 
 const OWN: Product = Product::Automation;
 
-/// The registered applications. A token for one is an application token.
-const APPLICATIONS: [(u32, &str); 2] = [(1, "Command line"), (2, "Nightly jobs")];
+/// The registered applications, by client id. A token for one is an application token, with a
+/// refresh token that gets the next ones at the token endpoint.
+pub(crate) const APPLICATIONS: [(u32, &str); 2] = [(1, "Command line"), (2, "Nightly jobs")];
 
 pub(crate) fn routes() -> Router<App> {
     Router::new()
@@ -89,6 +90,9 @@ struct View {
     /// Only in the answer that made the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
+    /// There too, if it is an application's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
 }
 
 impl View {
@@ -106,6 +110,7 @@ impl View {
             last_used: token.last_use.as_ref().map(|used| used.at),
             status: Status::at(token, now),
             token: None,
+            refresh_token: None,
         }
     }
 }
@@ -116,20 +121,23 @@ async fn create(
     Json(new): Json<NewToken>,
 ) -> Result<Response, Problem> {
     let mut issue = Issue::new(new.description).scopes([new.scope.scope()]);
-    if let Some(application) = new.application {
-        if !APPLICATIONS.iter().any(|(id, _)| *id == application) {
-            return Err(Problem::bad("there is no such application"));
-        }
-        issue = issue.for_client(application.to_string());
-    }
     if let Some(seconds) = new.expires_in {
         let life = TimeDelta::try_seconds(seconds);
         let life = life.ok_or_else(|| Problem::bad("the lifetime is longer than allowed"))?;
         issue = issue.expiry(Expiry::In(life));
     }
-    let issued = app.issue(&account, OWN, issue).await?;
+    let (issued, refresh) = match new.application {
+        None => (app.issue(&account, OWN, issue).await?, None),
+        Some(application) if APPLICATIONS.iter().any(|(id, _)| *id == application) => {
+            let issue = issue.for_client(application.to_string());
+            let granted = app.issue_with_refresh(&account, OWN, issue).await?;
+            (granted.access, Some(granted.refresh))
+        }
+        Some(_) => return Err(Problem::bad("there is no such application")),
+    };
     let mut view = View::of(&issued.token, app.hallpass.now());
     view.token = Some(issued.plain.expose().to_owned());
+    view.refresh_token = refresh.map(|refresh| refresh.plain.expose().to_owned());
     let location = [("location", view.url.clone())];
     Ok((StatusCode::CREATED, location, axum::Json(view)).into_response())
 }
@@ -181,6 +189,10 @@ async fn remove(
 ) -> Result<StatusCode, Problem> {
     let token = app.token(app.manager(&account, OWN), &id).await?;
     let manager = app.hallpass.on_behalf_of(app.manager(&account, OWN));
+    // An application's token ends together with the grant that could replace it.
+    if let Some(grant) = token.parent {
+        manager.revoke(&grant, RevocationReason::Requested).await?;
+    }
     manager.revoke(&token.id, RevocationReason::Requested).await?;
     Ok(StatusCode::NO_CONTENT)
 }

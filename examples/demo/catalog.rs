@@ -28,6 +28,17 @@ impl Product {
         }
     }
 
+    /// What people call the product.
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::Automation => "Automation platform",
+            Self::Release => "Release tool",
+            Self::Hosting => "Hosting platform",
+            Self::Playground => "Developer playground",
+            Self::Data => "Data platform",
+        }
+    }
+
     pub(crate) fn tenant(self) -> Tenant {
         Tenant::parse(self.name()).unwrap_or_default()
     }

@@ -1,6 +1,7 @@
 //! A curl line for every route, ready to be pasted, in an order in which each works.
 
 use super::accounts::PEOPLE;
+use super::oauth::{self, Registered};
 
 /// One line of the guide.
 #[derive(Debug)]
@@ -17,7 +18,7 @@ pub(crate) struct Step {
 pub(crate) const FIELD: &str = r#"field() { sed -n 's/.*"'"$1"'":"\([^"]*\)".*/\1/p'; }"#;
 
 /// The guide to a demo at this address (`http://…`, no slash at the end).
-pub(crate) fn steps(address: &str, passwords: &[String; 4]) -> Vec<Step> {
+pub(crate) fn steps(address: &str, passwords: &[String; 4], registered: &Registered) -> Vec<Step> {
     let mut users = PEOPLE.iter().zip(passwords).map(|((name, ..), password)| {
         let user = format!("{name}:{password}");
         format!("-u {}", quoted(&user))
@@ -28,13 +29,8 @@ pub(crate) fn steps(address: &str, passwords: &[String; 4]) -> Vec<Step> {
     let pair = quoted(&format!("password={password}"));
     let json = "-H 'Content-Type: application/json'";
     let url = |path: &str| format!("{address}{path}");
-    // Shows the answer and remembers the token and the id in it.
-    let keep = |name: &str, curl: String| {
-        format!(
-            "MADE=$({curl}); echo \"$MADE\"; {name}=$(echo \"$MADE\" | field token); \
-             {name}_ID=$(echo \"$MADE\" | field id)"
-        )
-    };
+    let keep =
+        |name: &str, curl: String| keep(&curl, &[(name, "token"), (&format!("{name}_ID"), "id")]);
     let step = |title, status, command| Step { title, status, command };
 
     let tokens = url("/api/gateway/v1/tokens/");
@@ -255,7 +251,15 @@ pub(crate) fn steps(address: &str, passwords: &[String; 4]) -> Vec<Step> {
         step("list them", 200, format!("curl -s {tokens} {alice}")),
         step("delete it", 204, format!("curl -s -X DELETE {tokens}/$DATA_ID {alice}")),
     ]);
+    steps.extend(oauth::steps(address, &alice, registered));
     steps
+}
+
+/// Shows the answer of a command and remembers fields of it: variable and field.
+pub(crate) fn keep(command: &str, fields: &[(&str, &str)]) -> String {
+    let kept = |(name, field): &(&str, &str)| format!("; {name}=$(echo \"$MADE\" | field {field})");
+    let kept: String = fields.iter().map(kept).collect();
+    format!("MADE=$({command}); echo \"$MADE\"{kept}")
 }
 
 /// A text as one word of a POSIX shell.

@@ -14,10 +14,13 @@ mod data;
 mod guide;
 mod hosting;
 mod me;
+mod oauth;
 pub(crate) mod options;
+mod pages;
 mod playground;
 mod problem;
 mod release;
+mod session;
 mod sign_in;
 mod tokens;
 
@@ -81,7 +84,9 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error + Send + S
         Some(password) => std::array::from_fn(|_| password.clone()),
         None => random_passwords()?,
     };
+    let address = listener.local_addr()?;
     let settings = Settings {
+        origin: options.issuer.clone().unwrap_or_else(|| known_as(address)),
         let_sessions_finish: options.let_sessions_finish,
         data_lifetime: options.data_lifetime,
         passwords: passwords.clone(),
@@ -90,8 +95,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error + Send + S
     let app = App::new(store(&options.database).await?, &settings)?;
     let router = app.router()?;
 
-    let address = listener.local_addr()?;
-    introduce(&mut io::stdout().lock(), address, &options, &passwords)?;
+    introduce(&mut io::stdout().lock(), address, &options, &passwords, &app)?;
     let maintenance = tokio::spawn({
         let hallpass = app.hallpass.clone();
         async move { hallpass.maintain_every(MAINTENANCE).await }
@@ -131,6 +135,15 @@ async fn store(database: &Database) -> Result<Arc<dyn TokenStore>, Box<dyn Error
     })
 }
 
+/// The URL by which OAuth clients know the demo, unless it is given. Without TLS nobody can trust
+/// one of another machine.
+fn known_as(address: SocketAddr) -> String {
+    match address.ip().is_loopback() {
+        true => format!("http://{address}"),
+        false => format!("http://localhost:{}", address.port()),
+    }
+}
+
 /// Twenty random letters and digits for each account.
 fn random_passwords() -> Result<[String; 4], Box<dyn Error + Send + Sync>> {
     use rand::TryRng as _;
@@ -151,6 +164,7 @@ fn introduce(
     address: SocketAddr,
     options: &Options,
     passwords: &[String; 4],
+    app: &App,
 ) -> io::Result<()> {
     let place = match &options.database {
         Database::Memory => "memory; they are gone when the demo ends".to_owned(),
@@ -168,11 +182,18 @@ fn introduce(
         };
         writeln!(out, "  {name:<6} {password}{note}")?;
     }
+    writeln!(out, "\nOAuth clients (new secrets each time):")?;
+    for (id, secret, note) in oauth::clients(&app.endpoints.registered) {
+        writeln!(out, "  {id:<8} {secret}  ({note})")?;
+    }
     if !address.ip().is_loopback() {
         writeln!(out, "\nOthers can reach this address, and nothing is encrypted.")?;
     }
+    let port = address.port();
+    writeln!(out, "\nThe token pages: http://localhost:{port}{}", pages::CONSOLE)?;
     writeln!(out, "\nPaste this first; it reads a field of an answer:\n{}", guide::FIELD)?;
-    for step in guide::steps(&format!("http://{address}"), passwords) {
+    let registered = &app.endpoints.registered;
+    for step in guide::steps(&format!("http://{address}"), passwords, registered) {
         writeln!(out, "\n# {} ({})\n{}", step.title, step.status, step.command)?;
     }
     writeln!(out, "\nready on http://{address}, ctrl-c stops it")?;

@@ -21,6 +21,8 @@ Options:
                         ever, or 1 to 366 days [default: never]
   --password PW         the password of every account, also from DEMO_PASSWORD; anybody on this
                         machine can see it in the list of processes [default: random ones]
+  --issuer URL          the https URL by which browsers and OAuth clients know it, if it is behind
+                        something that has one [default: http and where it listens]
   --verbose             report what happens to tokens on standard error
   --help                print this
 ";
@@ -33,6 +35,7 @@ pub(crate) struct Options {
     pub(crate) let_sessions_finish: bool,
     pub(crate) data_lifetime: Option<TimeDelta>,
     pub(crate) password: Option<String>,
+    pub(crate) issuer: Option<String>,
     pub(crate) verbose: bool,
 }
 
@@ -72,6 +75,7 @@ impl Options {
             let_sessions_finish: false,
             data_lifetime: None,
             password,
+            issuer: None,
             verbose: false,
         };
         let mut arguments = arguments.into_iter();
@@ -87,8 +91,9 @@ impl Options {
                 options.verbose = true;
                 continue;
             }
-            let known = ["--listen", "--database", "--sessions", "--data-tokens", "--password"];
-            if !known.contains(&name.as_str()) {
+            const KNOWN: [&str; 6] =
+                ["--listen", "--database", "--sessions", "--data-tokens", "--password", "--issuer"];
+            if !KNOWN.contains(&name.as_str()) {
                 return Err(format!("unknown option {name}; --help lists all"));
             }
             let value = attached.or_else(|| arguments.next());
@@ -98,6 +103,7 @@ impl Options {
                 "--database" => options.database = database(&value)?,
                 "--sessions" => options.let_sessions_finish = sessions(&value)?,
                 "--data-tokens" => options.data_lifetime = lifetime(&value)?,
+                "--issuer" => options.issuer = Some(value),
                 _ => options.password = Some(value),
             }
         }
@@ -167,6 +173,8 @@ mod tests {
         assert!(options.let_sessions_finish);
         let redis = parse("--database redis://127.0.0.1").unwrap().unwrap().database;
         assert_eq!(redis, Database::Redis("redis://127.0.0.1".to_owned()));
+        let issuer = parse("--issuer https://demo.example").unwrap().unwrap().issuer;
+        assert_eq!(issuer.as_deref(), Some("https://demo.example"));
         let life = parse("--data-tokens 90").unwrap().unwrap().data_lifetime;
         assert_eq!(life, Some(TimeDelta::days(90)));
     }
@@ -183,6 +191,7 @@ mod tests {
             ("--data-tokens 0", "366"),
             ("--data-tokens 367", "366"),
             ("--password=", "password"),
+            ("--issuer", "--issuer"),
         ] {
             let error = parse(line).unwrap_err();
             assert!(error.contains(word), "{line}: {error}");

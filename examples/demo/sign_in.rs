@@ -55,7 +55,7 @@ impl Claim {
         }
         let claim = Self::basic(&head.headers)?;
         let tokens = [&claim.user, &claim.password];
-        (!tokens.iter().any(|text| app.hallpass.recognises(text))).then_some(claim)
+        (!tokens.iter().any(|text| app.boundary.recognises(text))).then_some(claim)
     }
 
     /// RFC 7617: the base64 of `user:password`.

@@ -53,4 +53,6 @@ mod router;
 pub use extract::{original_uri, peer};
 #[cfg(feature = "oauth")]
 pub use oauth::oauth;
-pub use router::{GuardedRouter, RouteError};
+pub use router::GuardedRouter;
+
+pub use crate::credential::RouteError;

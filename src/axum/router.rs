@@ -5,7 +5,7 @@ use ::axum::routing::MethodRouter;
 
 use super::extract::{original_uri, peer};
 use super::guard::RouteLayer;
-use crate::credential::{Boundary, Requirement, RequirementError};
+use crate::credential::{Boundary, Requirement, RouteError};
 
 /// A router on which every route says what it asks for.
 ///
@@ -38,7 +38,7 @@ impl<S: Clone + Send + Sync + 'static> GuardedRouter<S> {
                 self.router = self.router.route(path, methods.layer(RouteLayer(guard)));
             }
             Err(error) => {
-                self.error.get_or_insert(RouteError { path: path.to_owned(), error });
+                self.error.get_or_insert(RouteError::new(path, error));
             }
         }
         self
@@ -54,16 +54,4 @@ impl<S: Clone + Send + Sync + 'static> GuardedRouter<S> {
             Some(error) => Err(error),
         }
     }
-}
-
-/// The requirement of a route cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the requirement of route `{path}` cannot be used")]
-#[non_exhaustive]
-pub struct RouteError {
-    /// The path of the route.
-    pub path: String,
-    /// What is wrong.
-    #[source]
-    pub error: RequirementError,
 }

@@ -5,7 +5,6 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::problem::Problem;
-use crate::engine::Hallpass;
 
 /// The password of clients that send the token as user name.
 const NO_PASSWORD: &str = "x-oauth-basic";
@@ -14,11 +13,14 @@ const NO_PASSWORD: &str = "x-oauth-basic";
 ///
 /// What cannot be read is presented as no text at all, so that its refusal is the engine's as for
 /// every other text. A password that is no token is looked at and forgotten like any bad token.
-pub(super) fn token(rest: &[u8], hallpass: &Hallpass) -> Result<Zeroizing<String>, Problem> {
+pub(super) fn token(
+    rest: &[u8],
+    recognises: impl Fn(&str) -> bool,
+) -> Result<Zeroizing<String>, Problem> {
     let Some((user, password)) = rest.strip_prefix(b" ").and_then(decode) else {
         return Ok(Zeroizing::default());
     };
-    match (hallpass.recognises(&user), hallpass.recognises(&password)) {
+    match (recognises(&user), recognises(&password)) {
         (true, true) => Err(Problem::SeveralCredentials),
         (true, false) if password.is_empty() || *password == NO_PASSWORD => Ok(user),
         _ => Ok(password),

@@ -17,6 +17,8 @@ use super::rejection::Rejection;
 use super::requirement::{CompiledRequirement, Requirement, RequirementError};
 use super::source::{Sources, SourcesError, Table};
 use crate::engine::{Context, Hallpass, Verified, VerifyError};
+#[cfg(feature = "jwt")]
+use crate::jwt::JwtIssuer;
 use crate::token::KindSet;
 
 /// After how many seconds a client should try again when tokens cannot be verified.
@@ -32,6 +34,8 @@ pub struct Boundary(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     hallpass: Hallpass,
+    #[cfg(feature = "jwt")]
+    jwt: Option<JwtIssuer>,
     sources: Table,
     challenges: Challenges,
     vary: HeaderValue,
@@ -41,13 +45,26 @@ impl Boundary {
     /// Starts putting a boundary together on this engine.
     #[must_use]
     pub fn builder(hallpass: Hallpass) -> BoundaryBuilder {
-        BoundaryBuilder { realm: None, sources: Sources::bearer(), hallpass }
+        BoundaryBuilder {
+            hallpass,
+            #[cfg(feature = "jwt")]
+            jwt: None,
+            realm: None,
+            sources: Sources::bearer(),
+        }
     }
 
     /// The engine.
     #[must_use]
     pub fn hallpass(&self) -> &Hallpass {
         &self.0.hallpass
+    }
+
+    /// Whether a text has the form of a token that could be let in here. It says nothing of
+    /// whether there is such a token.
+    #[must_use]
+    pub fn recognises(&self, text: &str) -> bool {
+        self.0.recognises(text)
     }
 
     /// Checks that what a route asks for exists. Do this at start.
@@ -100,6 +117,10 @@ impl Boundary {
             Ok(presented) => presented,
             Err(rejection) => return Some(Err(rejection)),
         };
+        #[cfg(feature = "jwt")]
+        if inner.jwt(&presented).is_some() {
+            return None;
+        }
         let context = context(head, requirement, peer);
         let verdict = inner.hallpass.verify_at_once(presented.text(), &context)?;
         Some(inner.decide(verdict, presented.is_basic(), found, head, requirement))
@@ -116,8 +137,44 @@ impl Boundary {
         let inner = &*self.0;
         let presented = inner.read(found, head)?;
         let context = context(head, requirement, peer);
+        #[cfg(feature = "jwt")]
+        if let Some((issuer, text)) = inner.jwt(&presented) {
+            let verdict = Box::pin(issuer.verify(&inner.hallpass, text, &context)).await;
+            return inner.decide(verdict, presented.is_basic(), found, head, requirement);
+        }
         let verdict = inner.hallpass.verify(presented.text(), &context).await;
         inner.decide(verdict, presented.is_basic(), found, head, requirement)
+    }
+
+    /// The text in the place where a credential was found: what a route needs that does more with
+    /// a token than let it in.
+    #[cfg(feature = "api")]
+    pub(crate) fn presented<'a>(
+        &self,
+        found: &'a Found,
+        head: &'a Parts,
+    ) -> Result<Presented<'a>, Rejection> {
+        self.0.read(found, head)
+    }
+
+    /// The refusal of the token that was found.
+    #[cfg(feature = "api")]
+    pub(crate) fn denied(&self, found: &Found) -> Rejection {
+        self.0.reject(Problem::InvalidToken, found.in_uri)
+    }
+
+    /// The answer to a request whose token cannot be judged now.
+    #[cfg(feature = "api")]
+    pub(crate) fn unavailable(&self, found: &Found) -> Rejection {
+        let rejection = self.0.reject(Problem::Unavailable, found.in_uri);
+        rejection.retry_after(OUTAGE_RETRY_SECONDS)
+    }
+
+    /// The refusal of a request that another site made a browser send, if it is one.
+    #[cfg(feature = "api")]
+    pub(crate) fn cross_site(&self, head: &Parts) -> Option<Rejection> {
+        let is_cross_site = is_cross_site(&head.method, &head.headers);
+        is_cross_site.then(|| self.0.reject(Problem::CrossSite, false))
     }
 
     /// The refusal of a client that sends too many requests; it may try again after so many
@@ -152,11 +209,25 @@ fn context<'a>(
 }
 
 impl Inner {
+    fn recognises(&self, text: &str) -> bool {
+        #[cfg(feature = "jwt")]
+        if self.jwt.is_some() && JwtIssuer::recognises(text) {
+            return true;
+        }
+        self.hallpass.recognises(text)
+    }
+
+    /// Who looks at a text that can be nothing but a JWT.
+    #[cfg(feature = "jwt")]
+    fn jwt<'a>(&'a self, presented: &'a Presented<'_>) -> Option<(&'a JwtIssuer, &'a str)> {
+        self.jwt.as_ref().zip(presented.jwt())
+    }
+
     /// The text presented in the place where a credential was found.
     fn read<'a>(&self, found: &'a Found, head: &'a Parts) -> Result<Presented<'a>, Rejection> {
         let place = found.place.as_ref().map_err(|problem| *problem);
         place
-            .and_then(|place| self.sources.read(place, &head.headers, &self.hallpass))
+            .and_then(|place| self.sources.read(place, &head.headers, |text| self.recognises(text)))
             .map_err(|problem| self.reject(problem, found.in_uri))
     }
 
@@ -239,6 +310,8 @@ fn is_cross_site(method: &Method, headers: &HeaderMap) -> bool {
 #[derive(Debug)]
 pub struct BoundaryBuilder {
     hallpass: Hallpass,
+    #[cfg(feature = "jwt")]
+    jwt: Option<JwtIssuer>,
     realm: Option<String>,
     sources: Sources,
 }
@@ -259,6 +332,19 @@ impl BoundaryBuilder {
         self
     }
 
+    /// Lets JWTs of this issuer in too, wherever a token may be: an issuer that signs what it
+    /// exchanges on this engine. None are let in unless given.
+    ///
+    /// A JWT is judged by its signature, by its claims and by its record, so it means what the
+    /// opaque token would, and a revoked one is refused at once. One without audience of its own
+    /// names the issuer.
+    #[cfg(feature = "jwt")]
+    #[must_use]
+    pub fn jwt(mut self, issuer: JwtIssuer) -> Self {
+        self.jwt = Some(issuer);
+        self
+    }
+
     /// Checks everything.
     ///
     /// # Errors
@@ -269,7 +355,14 @@ impl BoundaryBuilder {
             Challenges::new(&realm, self.sources.challenges_basic()).ok_or(BoundaryError::Realm)?;
         let sources = self.sources.compile()?;
         let vary = sources.vary().ok_or(BoundaryError::TooManyHeaders)?;
-        Ok(Boundary(Arc::new(Inner { hallpass: self.hallpass, sources, challenges, vary })))
+        Ok(Boundary(Arc::new(Inner {
+            hallpass: self.hallpass,
+            #[cfg(feature = "jwt")]
+            jwt: self.jwt,
+            sources,
+            challenges,
+            vary,
+        })))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the response to a credentialed request must say.
 
 use http::header::{CACHE_CONTROL, REFERRER_POLICY, VARY};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// What must be on every response to a request that carried a credential, so that no cache hands
 /// it to somebody else.
@@ -13,6 +13,10 @@ pub struct Duties {
 }
 
 impl Duties {
+    /// The headers that [`apply`](Self::apply) looks at and sets. A framework with header types of
+    /// its own copies these lines of its response over, and back.
+    pub const HEADERS: [HeaderName; 3] = [CACHE_CONTROL, REFERRER_POLICY, VARY];
+
     /// Makes the response private to whom it was made for.
     ///
     /// `Cache-Control` becomes `private` unless it is at least as strict; other directives stay.

@@ -10,7 +10,6 @@ use super::limits::{self, MAX_OPAQUE_LEN};
 use super::problem::Problem;
 use super::query;
 use super::source::{Table, is_token_byte};
-use crate::engine::Hallpass;
 
 /// Where the one credential of a request is. It has no `Debug`, since it may hold the text.
 pub(super) enum Place {
@@ -27,7 +26,7 @@ pub(crate) struct Found {
 }
 
 /// A text presented as a token. It has no `Debug` either.
-pub(super) enum Presented<'a> {
+pub(crate) enum Presented<'a> {
     Bare(&'a str),
     /// Taken out of a Basic credential.
     Basic(Zeroizing<String>),
@@ -35,17 +34,28 @@ pub(super) enum Presented<'a> {
 
 impl Presented<'_> {
     /// The text that the engine looks at.
-    pub(super) fn text(&self) -> &str {
-        let text = match self {
-            Self::Bare(text) => text,
-            Self::Basic(text) => text.as_str(),
-        };
+    pub(crate) fn text(&self) -> &str {
+        let text = self.whole();
         // A text this long is no token. It is presented as no text at all, so that the refusal
         // is the engine's as for every other text.
         if text.len() > MAX_OPAQUE_LEN { "" } else { text }
     }
 
-    pub(super) fn is_basic(&self) -> bool {
+    /// The text, if it can be nothing but a JWT: no opaque token has a dot.
+    #[cfg(feature = "jwt")]
+    pub(super) fn jwt(&self) -> Option<&str> {
+        let text = self.whole();
+        text.contains('.').then_some(text)
+    }
+
+    fn whole(&self) -> &str {
+        match self {
+            Self::Bare(text) => text,
+            Self::Basic(text) => text.as_str(),
+        }
+    }
+
+    pub(crate) fn is_basic(&self) -> bool {
         matches!(self, Self::Basic(_))
     }
 }
@@ -98,13 +108,13 @@ impl Table {
         &self,
         place: &'a Place,
         headers: &'a HeaderMap,
-        hallpass: &Hallpass,
+        recognises: impl Fn(&str) -> bool,
     ) -> Result<Presented<'a>, Problem> {
         let value = |name: &HeaderName| {
             headers.get(name).map(http::HeaderValue::as_bytes).ok_or(Problem::CredentialRequired)
         };
         match place {
-            Place::Authorization => self.read_authorization(value(&AUTHORIZATION)?, hallpass),
+            Place::Authorization => self.read_authorization(value(&AUTHORIZATION)?, recognises),
             Place::Header(name) => bare(value(name)?).map(Presented::Bare),
             Place::Query(text) => bare(text.as_bytes()).map(Presented::Bare),
         }
@@ -113,7 +123,7 @@ impl Table {
     fn read_authorization<'a>(
         &self,
         value: &'a [u8],
-        hallpass: &Hallpass,
+        recognises: impl Fn(&str) -> bool,
     ) -> Result<Presented<'a>, Problem> {
         let end = value.iter().position(|byte| !is_token_byte(*byte)).unwrap_or(value.len());
         let (scheme, rest) = value.split_at_checked(end).ok_or(Problem::MalformedCredential)?;
@@ -125,7 +135,7 @@ impl Table {
             return bare(text).map(Presented::Bare);
         }
         if self.basic && scheme.eq_ignore_ascii_case(b"basic") {
-            let text = basic::token(rest, hallpass)?;
+            let text = basic::token(rest, recognises)?;
             return Ok(Presented::Basic(text));
         }
         Err(Problem::CredentialRequired)

@@ -9,6 +9,8 @@
 //! - All credentials are counted before any is parsed; two are refused.
 //! - Nothing is trimmed, percent-decoded or converted with loss.
 //! - A route says what it asks for as a [`Requirement`]; one that says nothing is refused.
+//! - With the feature `jwt`, JWTs of the app's own issuer are taken where the builder says so, and
+//!   mean what an opaque token would.
 //! - Every bad token gets the same answer. An outage is 503, never 401.
 //! - The token's text is marked sensitive in the head, so that `Debug` does not show it, and
 //!   taken out of the URI.
@@ -51,20 +53,32 @@ mod admission;
 mod basic;
 mod boundary;
 mod challenge;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod duties;
 mod extract;
+#[cfg(any(feature = "oauth", feature = "api"))]
+mod form;
 mod limits;
 mod problem;
 mod query;
 mod rejection;
 mod requirement;
+mod route;
 mod source;
 
 pub use admission::{Admitted, Peer};
 pub use boundary::{Boundary, BoundaryBuilder, BoundaryError};
 pub use duties::Duties;
+#[cfg(any(feature = "api", feature = "rocket"))]
+pub(crate) use extract::Found;
+#[cfg(feature = "api")]
+pub(crate) use extract::Presented;
+#[cfg(any(feature = "oauth", feature = "api"))]
+pub(crate) use form::decode;
 pub use limits::{MAX_CREDENTIAL_LEN, MAX_HEADER_LINES, MAX_OPAQUE_LEN, MAX_URI_LEN};
 pub use problem::Problem;
 pub use rejection::Rejection;
 pub use requirement::{CompiledRequirement, Requirement, RequirementError};
+pub use route::RouteError;
 pub use source::{Sources, SourcesError};

@@ -21,6 +21,8 @@ pub enum Problem {
     InvalidToken,
     /// The token is good and lacks a scope. 403.
     InsufficientScope,
+    /// The token is good and does not reach what the request is about. 403.
+    InsufficientResource,
     /// A browser sent stored Basic credentials on behalf of another site. 403.
     CrossSite,
     /// The route declares no requirement, so nobody may call it. 403.
@@ -69,12 +71,13 @@ struct Text {
 
 impl Problem {
     /// Every problem, in order of declaration.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::CredentialRequired,
         Self::MalformedCredential,
         Self::SeveralCredentials,
         Self::InvalidToken,
         Self::InsufficientScope,
+        Self::InsufficientResource,
         Self::CrossSite,
         Self::NoRequirement,
         Self::TooManyRequests,
@@ -142,6 +145,12 @@ impl Problem {
                 "insufficient-scope",
                 "Insufficient scope",
                 "The access token lacks a scope that this resource needs"
+            ),
+            Self::InsufficientResource => problem!(
+                403,
+                "insufficient-resource",
+                "Insufficient resource",
+                "The access token does not reach this resource"
             ),
             Self::CrossSite => problem!(
                 403,

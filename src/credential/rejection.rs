@@ -7,7 +7,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Response};
 
 use super::problem::Problem;
-use crate::engine::Outage;
+use crate::engine::{Forbidden, Outage};
 
 /// Why a request was refused, and the response that says so.
 ///
@@ -48,6 +48,12 @@ impl Rejection {
         &mut self.headers
     }
 
+    /// The header lines of the response.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
     /// What is wrong.
     #[must_use]
     pub fn problem(&self) -> Problem {
@@ -75,6 +81,17 @@ impl Rejection {
         head.headers = self.headers;
         head.extensions.insert(self.problem);
         (head, self.problem.body())
+    }
+}
+
+/// The refusal of a handler that asked the token for more than its route does. It has no challenge,
+/// since a handler knows no realm.
+impl From<Forbidden> for Rejection {
+    fn from(forbidden: Forbidden) -> Self {
+        Self::new(match forbidden {
+            Forbidden::Scope { .. } => Problem::InsufficientScope,
+            Forbidden::Resource => Problem::InsufficientResource,
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Hallpass;
 use super::event::{Event, Subject};
-use super::issue::{Draft, IssueError, Issued};
+use super::issue::{Draft, IssueError, Issued, idempotency_key};
 use super::on_behalf::{OnBehalf, Unreachable};
 use super::settings::{ScopeWish, parse_name};
 use crate::policy::Expiry;
@@ -26,6 +26,29 @@ impl OnBehalf<'_> {
     /// # Errors
     /// [`IssueError`] tells what is not allowed or failed.
     pub async fn duplicate(&self, id: &TokenId, name: &str) -> Result<Issued, IssueError> {
+        self.copy(id, name, None).await
+    }
+
+    /// The same with a text of the caller's choice, 1 to 255 bytes, that makes repeating the
+    /// request harmless; see [`Issue::idempotency_key`](super::Issue::idempotency_key).
+    ///
+    /// # Errors
+    /// [`IssueError`] tells what is not allowed or failed.
+    pub async fn duplicate_once(
+        &self,
+        id: &TokenId,
+        name: &str,
+        idempotency_key: &str,
+    ) -> Result<Issued, IssueError> {
+        self.copy(id, name, Some(idempotency_key)).await
+    }
+
+    async fn copy(
+        &self,
+        id: &TokenId,
+        name: &str,
+        key: Option<&str>,
+    ) -> Result<Issued, IssueError> {
         let engine = self.engine;
         let now = engine.clock.now();
         let source = match self.reach(id).await {
@@ -34,6 +57,11 @@ impl OnBehalf<'_> {
             Err(Unreachable::Store(error)) => return Err(error.into()),
         };
         self.confirm(now).map_err(|_| IssueError::Unconfirmed)?;
+        let party = (&source.tenant, &source.owner);
+        let idempotency = match key {
+            Some(key) => Some(idempotency_key(party, key, &format!("copy {id} {name:?}"))?),
+            None => None,
+        };
         let name = parse_name(name)?;
         let owner = engine.admitted_owner(&source.tenant, &source.owner).await?;
         let wish = ScopeWish {
@@ -60,7 +88,7 @@ impl OnBehalf<'_> {
         token.metadata = source.metadata;
         token.created_by = self.caller.actor();
         token.expires_at = expires_at;
-        let draft = Draft::new(token, None, engine.policy.quota);
+        let draft = Draft::new(token, idempotency, engine.policy.quota);
         let made = engine.store_new(draft, engine.policy.unique_names, now).await?;
         let event = Event::Issued {
             token: Subject::from(&made.record.token),

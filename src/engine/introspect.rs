@@ -2,15 +2,9 @@
 
 use super::Hallpass;
 use super::denial::{Outage, VerifyError};
-#[cfg(feature = "jwt")]
-use super::judge::Purpose;
-#[cfg(feature = "jwt")]
-use super::verified::Context;
 use super::verified::Verified;
 use crate::clock::Timestamp;
 use crate::store::Facts;
-#[cfg(feature = "jwt")]
-use crate::token::TokenId;
 
 /// What a live token is worth, for whoever was handed it.
 #[derive(Debug, Clone)]
@@ -28,25 +22,6 @@ impl Introspection {
     pub(super) fn new((facts, verified): (Facts, Verified)) -> Self {
         let lifecycle = facts.lifecycle;
         Self { verified, issued_at: lifecycle.issued_at, not_before: lifecycle.not_before }
-    }
-}
-
-#[cfg(feature = "jwt")]
-impl Hallpass {
-    /// What a token is worth that is vouched for otherwise than by its secret, such as by a
-    /// signature over its id.
-    pub(crate) async fn standing_of(&self, id: &TokenId) -> Result<Option<Introspection>, Outage> {
-        let engine = &*self.0;
-        let Some(facts) = engine.facts(id).await? else {
-            return Ok(None);
-        };
-        let context = Context::default();
-        let now = engine.clock.now();
-        match engine.standing(&facts, (&context, now, Purpose::Look)).await {
-            Ok(verified) => Ok(Some(Introspection::new((facts, verified)))),
-            Err(VerifyError::Denied(_)) => Ok(None),
-            Err(VerifyError::Unavailable(outage)) => Err(outage),
-        }
     }
 }
 

@@ -478,7 +478,7 @@ impl Engine {
     }
 }
 
-fn idempotency_key(
+pub(super) fn idempotency_key(
     (tenant, owner): (&Tenant, &Owner),
     key: &str,
     request: &str,

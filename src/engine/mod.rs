@@ -14,8 +14,10 @@ mod issue;
 mod judge;
 mod list;
 mod maintain;
+mod offer;
 mod on_behalf;
 mod owner_event;
+mod peppers;
 mod refresh;
 mod revoke;
 mod rotate;
@@ -26,6 +28,9 @@ mod update;
 mod usage;
 mod verified;
 mod verify;
+#[cfg(feature = "jwt")]
+mod vouched;
+mod whose;
 
 use std::fmt;
 use std::sync::Arc;
@@ -51,6 +56,7 @@ pub use list::{ListError, ListRequest, Page};
 pub use maintain::Maintenance;
 pub use on_behalf::OnBehalf;
 pub use owner_event::OwnerChange;
+pub use peppers::PepperUse;
 pub use refresh::{Granted, Refresh, RefreshError};
 pub use revoke::RevokeError;
 pub use rotate::{Rotate, RotateError};
@@ -59,6 +65,7 @@ pub use settings::{OwnerError, SettingsError};
 pub use trace::TracingSink;
 pub use update::{Edit, UpdateError};
 pub use verified::{Context, Verified};
+pub use whose::SecretMatch;
 
 /// The engine. Cheap to clone; clones are the same engine.
 ///

@@ -165,14 +165,15 @@ impl Engine {
         self.weigh(Presented::Current, facts, case).await
     }
 
-    /// The verdict for a purpose that changes nothing.
+    /// The verdict that changes nothing of the record.
     async fn weigh(
         &self,
         presented: Presented,
         facts: &Facts,
         case: (&Context<'_>, Timestamp, Purpose),
     ) -> Result<Verified, VerifyError> {
-        match self.settle(presented, facts, case, &mut Fetched::default()).await {
+        let mut fetched = Fetched { upkept: true, ..Fetched::default() };
+        match self.settle(presented, facts, case, &mut fetched).await {
             Ok(rest) => Ok(Verified::new(facts, rest)),
             Err(Hold::Against(refusal)) => Err(refusal.of(&facts.id)),
             Err(_) => Err(denied(Some(&facts.id), DenialReason::Superseded)),

@@ -1,5 +1,9 @@
 //! What a token says (RFC 9068 section 2.2).
 
+use serde_json::Value;
+
+use super::issuer::JwtIssuer;
+use super::object::Object;
 use crate::clock::Timestamp;
 use crate::engine::Forbidden;
 use crate::scope::Resources;
@@ -8,16 +12,17 @@ use crate::token::TokenId;
 /// The claims of a verified JWT. Only a [`JwtVerifier`](super::JwtVerifier) makes one.
 #[derive(Debug, Clone)]
 pub struct JwtClaims {
-    pub(super) id: String,
-    pub(super) issuer: String,
-    pub(super) subject: String,
-    pub(super) tenant: Option<String>,
-    pub(super) client: String,
-    pub(super) audience: Vec<String>,
-    pub(super) scopes: Vec<String>,
-    pub(super) resources: Resources,
-    pub(super) issued_at: Timestamp,
-    pub(super) expires_at: Timestamp,
+    id: String,
+    issuer: String,
+    subject: String,
+    tenant: Option<String>,
+    client: String,
+    audience: Vec<String>,
+    scopes: Vec<String>,
+    resources: Resources,
+    issued_at: Timestamp,
+    not_before: Option<Timestamp>,
+    expires_at: Timestamp,
 }
 
 impl JwtClaims {
@@ -101,7 +106,80 @@ impl JwtClaims {
         if self.resources.reach(resource) { Ok(self) } else { Err(Forbidden::Resource) }
     }
 
+    /// The claims of a token by this issuer, if each of them is what it must be, for whomever and
+    /// whenever the token is.
+    pub(super) fn read(claims: &Object, issuer: &str) -> Option<Self> {
+        if claims.text("iss")? != issuer {
+            return None;
+        }
+        // Bound to a key that a bearer need not have (RFC 7800).
+        if claims.get("cnf").is_some() {
+            return None;
+        }
+        let expires_at = instant(claims.get("exp")?)?;
+        let issued_at = instant(claims.get("iat")?)?;
+        let not_before = match claims.get("nbf") {
+            None => None,
+            Some(start) => Some(instant(start)?),
+        };
+        if expires_at <= issued_at || expires_at.since(issued_at) > JwtIssuer::MAX_LIFETIME {
+            return None;
+        }
+        let required = |claim: &str| claims.text(claim).filter(|text| !text.is_empty());
+        let scopes = match claims.get("scope") {
+            None => Vec::new(),
+            Some(scope) => scope.as_str()?.split(' ').map(str::to_owned).collect(),
+        };
+        let resources = match claims.get("resources") {
+            None => Resources::none(),
+            Some(resources) => serde_json::from_value(resources.clone()).ok()?,
+        };
+        let tenant = match claims.get("tenant") {
+            None => None,
+            Some(tenant) => Some(tenant.as_str()?.to_owned()),
+        };
+        Some(Self {
+            id: required("jti")?.to_owned(),
+            issuer: issuer.to_owned(),
+            subject: required("sub")?.to_owned(),
+            client: required("client_id")?.to_owned(),
+            audience: audience(claims.get("aud")?)?,
+            tenant,
+            scopes,
+            resources,
+            issued_at,
+            not_before,
+            expires_at,
+        })
+    }
+
+    pub(super) fn is_for(&self, audience: &str) -> bool {
+        self.audience.iter().any(|one| one == audience)
+    }
+
+    pub(super) fn has_begun(&self, now: Timestamp) -> bool {
+        self.issued_at <= now && self.not_before.is_none_or(|start| start <= now)
+    }
+
+    pub(super) fn has_ended(&self, now: Timestamp) -> bool {
+        now >= self.expires_at
+    }
+
     pub(super) fn record(&self) -> Option<TokenId> {
         self.id.parse().ok()
     }
+}
+
+/// One text, or an array of texts.
+fn audience(claim: &Value) -> Option<Vec<String>> {
+    match claim {
+        Value::String(one) => Some(vec![one.clone()]),
+        Value::Array(some) => some.iter().map(|one| Some(one.as_str()?.to_owned())).collect(),
+        _ => None,
+    }
+}
+
+/// Whole seconds since the Unix epoch.
+fn instant(claim: &Value) -> Option<Timestamp> {
+    Timestamp::from_micros(claim.as_i64()?.checked_mul(1_000_000)?)
 }

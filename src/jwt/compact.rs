@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::key::VerifyingKey;
 use super::object::Object;
 
 /// Longest token, in bytes.
@@ -14,10 +15,10 @@ const REFUSED: [&str; 8] = ["crit", "b64", "zip", "jwk", "jku", "x5u", "x5c", "e
 /// A token whose header is sound and whose signature is still to be verified.
 pub(super) struct Compact<'a> {
     /// What is signed.
-    pub(super) signed: &'a str,
+    signed: &'a str,
     payload: &'a str,
-    pub(super) signature: Vec<u8>,
-    pub(super) algorithm: String,
+    signature: Vec<u8>,
+    algorithm: String,
     pub(super) kid: String,
 }
 
@@ -48,8 +49,11 @@ impl<'a> Compact<'a> {
         })
     }
 
-    /// The claims. Nothing of them is read before the signature is verified.
-    pub(super) fn claims(&self) -> Option<Object> {
-        Object::parse(&URL_SAFE_NO_PAD.decode(self.payload).ok()?)
+    /// The claims, if this key signed them. The key decides the algorithm; the header only has to
+    /// agree.
+    pub(super) fn signed_by(&self, key: &VerifyingKey) -> Option<Object> {
+        let signed = self.algorithm == key.algorithm().as_str()
+            && key.verifies(self.signed.as_bytes(), &self.signature);
+        if signed { Object::parse(&URL_SAFE_NO_PAD.decode(self.payload).ok()?) } else { None }
     }
 }

@@ -6,10 +6,13 @@ use chrono::TimeDelta;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use super::claims::JwtClaims;
 use super::compact::{Compact, MAX_JWT_LEN};
 use super::key_ring::KeyRing;
 use crate::clock::Timestamp;
-use crate::engine::{Context, Exchange, ExchangeError, Hallpass, Introspection, Outage};
+use crate::engine::{
+    Context, Exchange, ExchangeError, Hallpass, Introspection, Outage, Verified, VerifyError,
+};
 use crate::policy::ExpiryError;
 use crate::scope::{Resources, Scope, ScopeSet};
 use crate::store::StoreError;
@@ -201,17 +204,59 @@ impl JwtIssuer {
         Ok(JwtText(text))
     }
 
+    /// Whether a text has the form of an access token that some issuer signed.
+    #[must_use]
+    pub fn recognises(text: &str) -> bool {
+        Compact::parse(text).is_some()
+    }
+
     /// Which record a text names, if this issuer signed it. Whether the token is any good, the
     /// record tells.
     #[must_use]
     pub fn recognise(&self, text: &str, now: Timestamp) -> Option<TokenId> {
+        self.read(text, now)?.record()
+    }
+
+    /// The claims of a text that this issuer signed, whether or not they hold now.
+    fn read(&self, text: &str, now: Timestamp) -> Option<JwtClaims> {
         let compact = Compact::parse(text)?;
         let keys = self.keys.published(now);
         let key = keys.iter().find(|key| key.public().kid() == compact.kid)?.public();
-        let signed = key.algorithm().as_str() == compact.algorithm
-            && key.verifies(compact.signed.as_bytes(), &compact.signature);
-        let claims = compact.claims().filter(|_| signed)?;
-        (claims.text("iss")? == self.name).then(|| claims.text("jti")?.parse().ok())?
+        JwtClaims::read(&compact.signed_by(key)?, &self.name)
+    }
+
+    /// Verifies a JWT of this issuer where its records are, as [`Hallpass::verify`] verifies other
+    /// texts: the signature and the claims, and then all that the record says. So it is refused
+    /// from the moment it, its owner or its parent is.
+    ///
+    /// # Errors
+    /// [`VerifyError::Denied`] if the text is refused, [`VerifyError::Unavailable`] if that cannot
+    /// be told.
+    pub async fn verify(
+        &self,
+        hallpass: &Hallpass,
+        text: &str,
+        context: &Context<'_>,
+    ) -> Result<Verified, VerifyError> {
+        let now = context.now.unwrap_or_else(|| hallpass.now());
+        let context = &Context { now: Some(now), ..*context };
+        let claims = self.read(text, now);
+        if let Some((id, claims)) = claims.and_then(|claims| Some((claims.record()?, claims))) {
+            // The record comes first, because it tells the reason of a refusal.
+            let verified = hallpass.verify_vouched(&id, context).await?;
+            // The clock of the node that signed may be ahead; the end is nobody's to extend.
+            let holds = claims.is_for(context.audience.unwrap_or(&self.name))
+                && claims.has_begun(now.saturating_add(MAX_LEEWAY))
+                && !claims.has_ended(now)
+                && claims.subject() == verified.owner().as_str()
+                && claims.tenant().unwrap_or(Tenant::DEFAULT.as_str())
+                    == verified.tenant().as_str();
+            if holds {
+                return Ok(verified);
+            }
+        }
+        // Presented as no text at all, so that it is refused and reported as every other text.
+        hallpass.verify("", context).await
     }
 
     /// Tells what a JWT of this issuer is worth right now, as [`Hallpass::introspect`] does for
@@ -230,6 +275,9 @@ impl JwtIssuer {
         }
     }
 }
+
+/// The most that clocks may differ.
+pub(super) const MAX_LEEWAY: TimeDelta = TimeDelta::seconds(30);
 
 #[derive(Debug, thiserror::Error)]
 #[error("the token could not be signed")]

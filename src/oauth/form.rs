@@ -3,6 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::answer::Refusal;
+use crate::credential::decode;
 
 /// Longest body, in bytes.
 pub const MAX_FORM_LEN: usize = 16 * 1024;
@@ -64,26 +65,6 @@ impl Form {
         let named = self.0.iter().filter(move |(known, _)| known == name);
         named.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
-}
-
-/// Undoes the encoding of a name or value.
-pub(super) fn decode(text: &[u8]) -> Option<Zeroizing<String>> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
-    let mut rest = text.iter();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => hex(*rest.next()?)? << 4 | hex(*rest.next()?)?,
-            other => *other,
-        });
-    }
-    let text = std::str::from_utf8(&bytes).ok()?;
-    let clean = text.chars().all(|c| !c.is_control() || c == '\t');
-    clean.then(|| Zeroizing::new(text.to_owned()))
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]

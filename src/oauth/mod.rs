@@ -15,6 +15,8 @@
 //! - What was exchanged is not exchanged again, and nobody acts for somebody else.
 //! - Introspection tells a client of tokens that are for it, and of every other text the same:
 //!   `{"active":false}`. Asking changes nothing, not even the last use.
+//! - Revocation answers the same for every text but one that is plainly of another issuer's type,
+//!   such as an ID token: its sender is told that it was not revoked.
 //! - Every bad subject token gets the same answer, an outage is 503, and nothing of a request is
 //!   in a response.
 //!

@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 
 use super::answer::Refusal;
 use super::client::{Client, ClientRegistry};
-use super::form::{Form, decode};
+use super::form::Form;
+use crate::credential::decode;
 
 /// Longest `Authorization` that is looked at, in bytes.
 const MAX_AUTHORIZATION_LEN: usize = 8 * 1024;

@@ -111,6 +111,16 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
         Ok(None)
     }
 
+    /// A number that grows with every step that revokes something, and may grow with other changes;
+    /// it lasts as long as they do. So a store whose number is smaller than it once was has
+    /// forgotten revocations, as a restored backup has. `None` where nothing outlives the process.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read.
+    async fn generation(&self) -> Result<Option<u64>, StoreError> {
+        Ok(None)
+    }
+
     /// Tells the store by which catalog to resolve the scopes of resident facts. The engine calls
     /// it once, when it is built.
     fn attach(&self, catalog: &ScopeCatalog) {
@@ -166,6 +176,10 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
 
     async fn changes(&self) -> Result<Option<Box<dyn Changes>>, StoreError> {
         (**self).changes().await
+    }
+
+    async fn generation(&self) -> Result<Option<u64>, StoreError> {
+        (**self).generation().await
     }
 
     fn attach(&self, catalog: &ScopeCatalog) {

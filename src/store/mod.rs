@@ -13,6 +13,11 @@ mod contract;
 mod error;
 mod facts;
 mod filter;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod finder;
+#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod gate;
+mod guard;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -20,6 +25,7 @@ mod postgres;
 mod redis;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+pub mod transfer;
 
 #[cfg(feature = "cache")]
 pub use cached::{AgeClock, CacheOptions, CachedStore, SystemAgeClock};
@@ -30,6 +36,7 @@ pub use error::{Conflict, StoreError};
 pub(crate) use facts::tenant;
 pub use facts::{Facts, RareFacts};
 pub use filter::{Filter, PageRequest, Position, Reach, SortKey, SortValue};
+pub use guard::RestoreGuard;
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOptions, PostgresStore};

@@ -114,6 +114,12 @@ impl PepperId {
             None => None,
         }
     }
+
+    /// The number.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0.get()
+    }
 }
 
 impl fmt::Display for PepperId {
@@ -230,6 +236,14 @@ impl PepperRing {
     /// Whether the digests that are made today are accepted today.
     pub(crate) fn accepts_its_own(&self) -> bool {
         self.current.is_some() || !self.required
+    }
+
+    /// Whether digests made under a pepper, or under none, can be checked and are not refused.
+    pub(crate) fn accepts(&self, pepper: Option<PepperId>) -> bool {
+        match pepper {
+            Some(_) => self.key(pepper).is_some(),
+            None => !self.required,
+        }
     }
 
     /// The digest of a token under the current pepper.

@@ -382,7 +382,6 @@ impl Metadata {
 
     /// Takes the text of a JSON object that was [`as_json`](Self::as_json), and keeps it as it
     /// is. Reading numbers and writing them again could change them.
-    #[cfg(any(feature = "sqlite", feature = "postgres", feature = "redis"))]
     pub(crate) fn from_stored(text: &str) -> Result<Self, MetadataError> {
         if text.len() > Self::MAX_LEN {
             return Err(MetadataError::TooLong);

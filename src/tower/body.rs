@@ -26,11 +26,11 @@ pin_project! {
 }
 
 impl<B> GuardBody<B> {
-    pub(super) fn inner(body: B) -> Self {
+    pub(crate) fn inner(body: B) -> Self {
         Self { kind: Kind::Inner { body } }
     }
 
-    pub(super) fn refusal(text: Bytes) -> Self {
+    pub(crate) fn refusal(text: Bytes) -> Self {
         Self { kind: Kind::Refusal { text: Some(text).filter(|text| !text.is_empty()) } }
     }
 }

@@ -20,19 +20,21 @@ use crate::world::{Fault, Step, World, ci, micro, run, start};
 const ISSUER: &str = "https://acme.example";
 
 /// A world with an issuer, and the key it signs with.
-struct Mint {
-    world: World,
-    issuer: JwtIssuer,
+pub(crate) struct Mint {
+    pub(crate) world: World,
+    pub(crate) issuer: JwtIssuer,
     pair: EcdsaKeyPair,
     kid: String,
+    /// The id of a live access token for `us`.
+    record: String,
 }
 
 impl Mint {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(|_| {})
     }
 
-    fn with(policy: impl FnOnce(&mut hallpass::Policy)) -> Self {
+    pub(crate) fn with(policy: impl FnOnce(&mut hallpass::Policy)) -> Self {
         let world = World::with(|own| {
             own.exchange_audiences = vec!["us".into(), "them".into()];
             policy(own);
@@ -40,7 +42,12 @@ impl Mint {
         let (key, der) = SigningKey::generate(Algorithm::Es256).unwrap();
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &der).unwrap();
         let kid = key.public().kid().to_owned();
-        Self { world, issuer: JwtIssuer::new(ISSUER, KeyRing::new(key)), pair, kid }
+        let parent = world.token("the record's");
+        let for_us = Exchange::new().audience(["us"]);
+        let text = parent.plain.expose();
+        let issued = run(world.hallpass.exchange(text, &Context::default(), for_us)).unwrap();
+        let record = issued.token.id.to_string();
+        Self { world, issuer: JwtIssuer::new(ISSUER, KeyRing::new(key)), pair, kid, record }
     }
 
     fn keys(&self) -> JwkSet {
@@ -57,44 +64,58 @@ impl Mint {
         self.offline().revocations(self.world.hallpass.clone())
     }
 
-    fn exchange(&self, parent: &Issued, exchange: Exchange) -> Result<String, ExchangeError> {
+    pub(crate) fn exchange(
+        &self,
+        parent: &Issued,
+        exchange: Exchange,
+    ) -> Result<String, ExchangeError> {
         let text = parent.plain.expose();
         let exchanged =
             run(self.issuer.exchange(&self.world.hallpass, text, &Context::default(), exchange));
         exchanged.map(|issued| issued.plain.expose().to_owned())
     }
 
-    fn jwt(&self) -> (Issued, String) {
+    pub(crate) fn jwt(&self) -> (Issued, String) {
         let parent = self.world.token("ci");
         let text = self.exchange(&parent, Exchange::new().audience(["us"])).unwrap();
         (parent, text)
     }
 
-    fn header(&self) -> Value {
+    pub(crate) fn header(&self) -> Value {
         json!({"alg": "ES256", "typ": "at+jwt", "kid": self.kid})
     }
 
-    fn claims(&self) -> Value {
+    pub(crate) fn claims(&self) -> Value {
         let now = self.world.now().as_micros() / 1_000_000;
         json!({
-            "iss": ISSUER, "sub": "u1", "aud": "us", "client_id": "c", "jti": "j",
+            "iss": ISSUER, "sub": "u1", "aud": "us", "client_id": "c", "jti": self.record,
             "iat": now, "exp": now + 600, "scope": "repo:read",
         })
     }
 
-    fn signed(&self, header: &str, claims: &str) -> String {
+    pub(crate) fn signed(&self, header: &str, claims: &str) -> String {
         let message =
             format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
         let signature = self.pair.sign(&SystemRandom::new(), message.as_bytes()).unwrap();
         format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref()))
     }
 
+    /// Whether a service that only verifies accepts the text.
+    fn accepts_offline(&self, text: &str) -> bool {
+        accepts(&self.offline(), text)
+    }
+
+    /// The same, and the app's own boundary agrees: it lets the token in, or gives the answer that
+    /// every bad token gets.
     fn accepts(&self, text: &str) -> bool {
-        match run(self.offline().verify(text)) {
-            Ok(_) => true,
-            Err(JwtError::Denied) => false,
-            Err(other) => panic!("{other:?}"),
+        let accepted = self.accepts_offline(text);
+        #[cfg(feature = "http")]
+        if let Some(let_in) = crate::http_jwt::lets_in(self, text) {
+            let lenient = self.offline().leeway(TimeDelta::seconds(30));
+            assert!(let_in || !accepted, "the boundary is stricter: {text}");
+            assert!(!let_in || accepts(&lenient, text), "the boundary is laxer: {text}");
         }
+        accepted
     }
 
     /// Whether a well-signed token is accepted whose header member is another, or gone.
@@ -116,12 +137,20 @@ impl Mint {
     }
 }
 
+fn accepts(verifier: &JwtVerifier, text: &str) -> bool {
+    match run(verifier.verify(text)) {
+        Ok(_) => true,
+        Err(JwtError::Denied) => false,
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
 /// Stands for a member that is left out.
-fn absent() -> Value {
+pub(crate) fn absent() -> Value {
     json!("\u{0}absent")
 }
 
-fn replaced(mut object: Value, member: &str, value: Value) -> Value {
+pub(crate) fn replaced(mut object: Value, member: &str, value: Value) -> Value {
     let members = object.as_object_mut().unwrap();
     if value == absent() {
         members.remove(member);
@@ -191,11 +220,11 @@ fn c90_a_revoked_parent_ends_a_jwt_where_somebody_asks() {
     run(mint.world.hallpass.revoke(&parent.token.id, requested)).unwrap();
     assert!(matches!(run(mint.online().verify(&text)), Err(JwtError::Denied)));
     // Who does not ask accepts it until it ends, and no longer.
-    assert!(mint.accepts(&text));
+    assert!(mint.accepts_offline(&text));
     mint.world.advance(TimeDelta::minutes(10) - micro());
-    assert!(mint.accepts(&text));
+    assert!(mint.accepts_offline(&text));
     mint.world.advance(micro());
-    assert!(!mint.accepts(&text));
+    assert!(!mint.accepts_offline(&text));
     // Not to be told is not a denial.
     let (_, text) = {
         mint.world.clock.set(start());
@@ -703,6 +732,14 @@ mod endpoints {
             ("subject_token_type", crate::oauth_support::ACCESS_TOKEN),
         ]);
         again.is_error("invalid_request");
+        // H18: another token of the same key is of a type that is not revoked here.
+        let id_token = text.replacen(
+            text.split('.').next().unwrap(),
+            &URL_SAFE_NO_PAD.encode(json!({"alg": "EdDSA", "typ": "JWT"}).to_string()),
+            1,
+        );
+        let answer = server.revoke(post(), form(&[("token", &id_token)]));
+        answer.is_error("unsupported_token_type");
         let forged = format!("{}AAAA", &text[..text.len() - 4]);
         assert_eq!(server.revoke(post(), form(&[("token", &forged)])).status, 200);
         assert!(run(verifier.verify(&text)).is_ok());

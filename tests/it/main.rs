@@ -8,6 +8,12 @@
     reason = "a test that cannot go on fails, and hands over what it made"
 )]
 
+#[cfg(feature = "api")]
+mod api_session;
+#[cfg(feature = "api")]
+mod api_support;
+#[cfg(feature = "api")]
+mod api_tokens;
 #[cfg(feature = "conformance")]
 mod broken;
 #[cfg(all(feature = "cache", feature = "conformance"))]
@@ -19,6 +25,12 @@ mod cached_support;
 mod cancellation;
 #[cfg(feature = "conformance")]
 mod conformance;
+#[cfg(feature = "console")]
+mod console_pages;
+#[cfg(feature = "console")]
+mod console_refusals;
+#[cfg(feature = "console")]
+mod console_support;
 mod exchange;
 #[cfg(feature = "http")]
 mod http_answers;
@@ -28,6 +40,8 @@ mod http_axum;
 mod http_headers;
 #[cfg(feature = "http")]
 mod http_hostile;
+#[cfg(all(feature = "http", feature = "jwt"))]
+mod http_jwt;
 #[cfg(feature = "http")]
 mod http_scopes;
 #[cfg(feature = "http")]
@@ -41,6 +55,7 @@ mod issue;
 mod jwt;
 mod list;
 mod maintain;
+mod narrowing;
 #[cfg(all(feature = "axum", feature = "oauth"))]
 mod oauth_axum;
 #[cfg(feature = "oauth")]
@@ -51,13 +66,17 @@ mod oauth_exchange;
 mod oauth_introspect;
 #[cfg(feature = "oauth")]
 mod oauth_support;
+mod peppers;
 mod refresh;
+#[cfg(feature = "sqlite")]
+mod restore;
 mod revoke;
 mod rotate;
 mod secrecy;
 #[cfg(all(feature = "conformance", feature = "sqlite"))]
 mod sqlite_file;
 mod times;
+mod transfer;
 mod update;
 mod usage;
 mod verify;

@@ -343,12 +343,7 @@ fn c86_a_request_is_a_posted_form() {
     server.token(post().uri("/oauth/token?a=1"), &body).is_error("invalid_request");
     for method in ["GET", "PUT", "DELETE", "HEAD", "OPTIONS"] {
         let request = post().method(method).uri(format!("/oauth/token?{body}"));
-        assert_eq!(
-            server.token(request, "").text,
-            "405\nallow: POST\ncache-control: no-store\ncontent-type: application/json\n\
-             pragma: no-cache\n\n{\"error\":\"invalid_request\",\
-             \"error_description\":\"The method is not allowed\"}"
-        );
+        server.token(request, "").is_method_refused();
     }
 }
 
@@ -451,6 +446,22 @@ fn a_client_refreshes_what_was_issued_to_it() {
     assert_eq!(refresh(&server, "writer", &next, &[]).status, 200);
     refresh(&server, "writer", first, &[]).is_error("invalid_grant");
     assert_eq!(server.world.refusal(&access), DenialReason::Revoked);
+}
+
+#[test]
+fn a_refresh_that_may_not_have_happened_is_tried_again() {
+    let (server, granted) = refreshing();
+    let first = granted.refresh.plain.expose();
+    for step in [Step::Insert, Step::Update, Step::Find] {
+        for fault in [Fault::Fails, Fault::Loses] {
+            server.world.store.cool();
+            server.world.store.breaks(step, fault);
+            refresh(&server, "writer", first, &[]).is_unavailable();
+            server.world.store.heals();
+        }
+    }
+    let answer = refresh(&server, "writer", first, &[]);
+    assert!(server.world.verify(&answer.text_of("access_token")).is_ok());
 }
 
 #[test]

@@ -197,6 +197,17 @@ impl Answer {
         );
     }
 
+    /// Asserts that this is H14 for a method other than POST, whole.
+    #[track_caller]
+    pub(crate) fn is_method_refused(&self) {
+        assert_eq!(
+            self.text,
+            "405\nallow: POST\ncache-control: no-store\ncontent-type: application/json\n\
+             pragma: no-cache\n\n{\"error\":\"invalid_request\",\
+             \"error_description\":\"The method is not allowed\"}"
+        );
+    }
+
     /// Asserts that this is H13, whole.
     #[track_caller]
     pub(crate) fn is_invalid_client(&self, challenged: bool) {

@@ -8,6 +8,8 @@
     reason = "a test that cannot go on fails"
 )]
 
+#[cfg(feature = "sqlite")]
+mod moving;
 mod outages;
 mod own_cases;
 mod server;
@@ -82,6 +84,10 @@ fn main() -> ExitCode {
         }));
     }
     for &(name, run) in own_cases::CASES.iter().chain(outages::CASES) {
+        trials.push(trial(name.to_owned(), postgres, run));
+    }
+    #[cfg(feature = "sqlite")]
+    for &(name, run) in moving::CASES {
         trials.push(trial(name.to_owned(), postgres, run));
     }
     #[cfg(feature = "postgres-tls")]

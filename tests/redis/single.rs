@@ -1,6 +1,7 @@
 //! One server.
 
 use std::sync::Mutex;
+use std::task::Poll;
 use std::time::Duration;
 
 use hallpass::store::{Changes, Conflict, Filter, Notice, Reach};
@@ -42,6 +43,8 @@ pub(crate) fn tests() -> Vec<Test> {
         test("single::keys_of_others_are_refused", keys_of_others_are_refused),
         test("single::damaged_records_are_told", damaged_records_are_told),
         test("single::a_stopped_server_is_an_outage", a_stopped_server_is_an_outage),
+        test("single::more_steps_than_fit_are_turned_away", more_steps_than_fit_are_turned_away),
+        test("single::finds_at_once_are_all_answered", finds_at_once_are_all_answered),
         test("single::a_forgotten_script_is_told_again", a_forgotten_script_is_told_again),
         test("single::many_records_are_walked_in_pieces", many_records_are_walked_in_pieces),
     ];
@@ -113,6 +116,54 @@ fn two_stores_see_each_others_changes() {
             }
         }
         assert_eq!(told(&mut changes).await, Notice::Changed { id: id(2), version: 1 });
+    });
+}
+
+fn more_steps_than_fit_are_turned_away() {
+    let server = Server::start(&DURABLE);
+    run(async {
+        let options = RedisOptions::new().with_max_steps(4).with_timeout(Duration::from_secs(60));
+        let store = options.connect(server.url()).await.unwrap();
+        store.insert(&record(1), &anything()).await.unwrap();
+        server.pause(true);
+        let first = id(1);
+        let mut waiting: Vec<_> = (0..4).map(|_| store.find(&first)).collect();
+        for step in &mut waiting {
+            let once = std::future::poll_fn(|context| Poll::Ready(step.as_mut().poll(context)));
+            assert!(once.await.is_pending());
+        }
+        // The next are told at once, whatever they want.
+        assert!(matches!(store.find(&first).await, Err(StoreError::Unavailable(_))));
+        let error = store.revoke(&only([1]), &mark(1)).await.unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(cause, "4 steps are under way already");
+        // One that gives up makes room, and none of the others is lost.
+        drop(waiting.pop());
+        server.pause(false);
+        for step in waiting {
+            assert_eq!(step.await.unwrap(), Some(record(1)));
+        }
+        store.revoke(&only([1]), &mark(1)).await.unwrap();
+    });
+}
+
+fn finds_at_once_are_all_answered() {
+    run(async {
+        let store = on_shared("finds at once").await;
+        for number in 0..40 {
+            store.insert(&record(number), &anything()).await.unwrap();
+        }
+        // Some more than once, some that are not there.
+        let wanted: Vec<u32> = (0..300).map(|place| place * 7 % 60).collect();
+        let finds = wanted.iter().map(|number| {
+            let (store, number) = (store.clone(), *number);
+            tokio::spawn(async move { store.find(&id(number)).await.unwrap() })
+        });
+        let finds: Vec<_> = finds.collect();
+        for (number, find) in wanted.iter().zip(finds) {
+            let there = (*number < 40).then(|| record(*number));
+            assert_eq!(find.await.unwrap(), there, "{number}");
+        }
     });
 }
 

@@ -211,6 +211,10 @@ impl<S: TokenStore> TokenStore for CachedStore<S> {
         self.0.inner.changes().await
     }
 
+    async fn generation(&self) -> Result<Option<u64>, StoreError> {
+        self.0.inner.generation().await
+    }
+
     fn attach(&self, catalog: &ScopeCatalog) {
         self.0.inner.attach(catalog);
         let mut attached = self.0.catalog.write().unwrap_or_else(PoisonError::into_inner);

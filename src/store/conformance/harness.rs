@@ -221,6 +221,7 @@ macro_rules! __conformance {
             alone revoke {
                 revocation_reaches_what_it_names,
                 the_first_revocation_is_kept,
+                every_revocation_is_counted,
                 no_later_step_changes_a_revoked_record,
             }
             alone touch {
@@ -246,6 +247,7 @@ macro_rules! __conformance {
                 one_of_many_renames_at_once_gets_the_name,
                 one_of_many_rotations_at_once_succeeds,
                 no_update_undoes_a_revocation,
+                a_bulk_revocation_beside_inserts_takes_all_that_came_before,
                 a_use_beside_a_revocation_changes_nothing_afterwards,
                 uses_at_once_only_move_forward,
                 a_purge_beside_a_revocation_removes_each_record_once,
@@ -269,6 +271,10 @@ macro_rules! __conformance {
                 what_is_committed_is_told,
                 a_dropped_wait_loses_no_notice,
                 a_quiet_channel_says_that_it_is_alive,
+            }
+            alone transfer {
+                records_move_in_and_out_unchanged,
+                an_import_overwrites_nothing,
             }
             alone model {
                 random_steps_do_what_the_model_does,

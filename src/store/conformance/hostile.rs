@@ -60,6 +60,11 @@ fn hostile(number: u32, text: &str) -> Record {
     })
 }
 
+/// Records with hostile text, numbered from there on.
+pub(super) fn records(first: u32) -> Vec<Record> {
+    (first..).zip(HOSTILE).map(|(number, text)| hostile(number, text)).collect()
+}
+
 /// Hostile text in every field of a record is kept, filtered by and searched for as it is.
 pub async fn hostile_text_is_only_text(store: Store) {
     for (number, text) in (1..).zip(HOSTILE) {

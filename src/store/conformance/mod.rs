@@ -23,6 +23,7 @@ pub mod resident;
 pub mod revoke;
 pub mod support;
 pub mod touch;
+pub mod transfer;
 pub mod update;
 mod zoo;
 

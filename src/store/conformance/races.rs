@@ -1,5 +1,7 @@
 //! Steps at once: each sees the state before or after another, never between.
 
+use std::sync::{Arc, Mutex};
+
 use super::harness::Store;
 use super::purge::{purge_at, purged};
 use super::support::{
@@ -186,6 +188,49 @@ pub async fn no_update_undoes_a_revocation(store: Store) {
         let version = kept.token.version;
         let refused = store.update(&id(round), version, &Change::default(), at(0)).await;
         assert_eq!(conflict(rule, refused), Conflict::Revoked, "{rule}");
+    }
+}
+
+/// A revocation of everything, or of a tenant, takes all that was stored before it, whole. What is
+/// stored while it runs is stored before it or after it.
+pub async fn a_bulk_revocation_beside_inserts_takes_all_that_came_before(store: Store) {
+    for (round, reach) in [Reach::All, Reach::Tenant(Tenant::DEFAULT)].into_iter().enumerate() {
+        let first = u32::try_from(round * 1_000).unwrap();
+        let filter = Filter::new(reach);
+        let inserted = Arc::new(Mutex::new(Vec::new()));
+        let (many, bulk) = (store.clone(), filter.clone());
+        let results = at_once(6, move |thread| {
+            let (store, filter, inserted) = (many.clone(), bulk.clone(), inserted.clone());
+            async move {
+                let mut done = (Vec::new(), Vec::new());
+                for count in 0..20 {
+                    if thread == 0 && count == 3 {
+                        done.0.clone_from(&inserted.lock().unwrap());
+                        done.1 = revoked(&store, &filter, &mark(1)).await;
+                    }
+                    let number = first + thread * 100 + count;
+                    let of = owner(&format!("u{number}"));
+                    put(&store, &record_with(number, |token| token.owner = of)).await;
+                    inserted.lock().unwrap().push(number);
+                }
+                done
+            }
+        })
+        .await;
+        let (before, taken) = results.into_iter().next().unwrap_or_default();
+        let rule = "a revocation takes all that was stored before it";
+        for number in before {
+            assert!(taken.contains(&id(number)), "{rule}: {number}");
+        }
+        for record in
+            everything(&store).await.into_iter().filter(|kept| taken.contains(&kept.token.id))
+        {
+            assert_eq!(record.token.revocation, Some(mark(1)), "{rule}, whole");
+            assert_eq!(record.token.version, 2, "{rule}, once");
+        }
+        let left = revoked(&store, &filter, &mark(2)).await;
+        assert!(left.iter().all(|id| !taken.contains(id)), "{rule}, once");
+        assert_eq!(left.len() + taken.len(), 120, "{rule}, or is left for the next");
     }
 }
 

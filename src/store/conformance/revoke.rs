@@ -69,6 +69,22 @@ pub async fn the_first_revocation_is_kept(store: Store) {
     assert_eq!((kept.revocation, kept.version), (Some(first), 2), "{rule}");
 }
 
+/// Where a store has a generation, every revocation makes it grow and nothing makes it shrink.
+pub async fn every_revocation_is_counted(store: Store) {
+    let Some(mut before) = fine("a generation", store.generation().await) else {
+        return;
+    };
+    put_all(&store, &[record(1), record(2), record(3)]).await;
+    for number in [1, 2, 1, 3] {
+        let count = revoked(&store, &only([number]), &mark(1)).await.len() as u64;
+        fine("a touch", store.touch(&[used(number, 1)]).await);
+        let after = fine("a generation", store.generation().await);
+        let after = after.expect("a store that has a generation goes on having one");
+        assert!(after >= before + count, "a revocation makes the generation grow");
+        before = after;
+    }
+}
+
 /// Nothing changes a revoked record: no update, no use, no insert, no other revocation.
 pub async fn no_later_step_changes_a_revoked_record(store: Store) {
     put(&store, &record(1)).await;

@@ -364,6 +364,10 @@ impl TokenStore for MemoryStore {
         Ok(None)
     }
 
+    async fn generation(&self) -> Result<Option<u64>, StoreError> {
+        Ok(None)
+    }
+
     fn attach(&self, catalog: &ScopeCatalog) {
         let mut writer = self.writer();
         writer.catalog = catalog.clone();

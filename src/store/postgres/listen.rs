@@ -54,6 +54,8 @@ pub(super) struct Listener {
     connector: Connector,
     config: Config,
     channel: String,
+    /// The statement that counts revocations.
+    count: String,
     state: State,
     told: VecDeque<Notice>,
 }
@@ -68,7 +70,30 @@ enum State {
 struct Line {
     client: Arc<Client>,
     messages: Messages,
-    ping: Option<BoxFuture<'static, Result<(), tokio_postgres::Error>>>,
+    ping: Option<BoxFuture<'static, Result<Option<i64>, tokio_postgres::Error>>>,
+    watch: Watch,
+}
+
+/// Notices that nothing is heard although revocations are counted: by a listener that is connected
+/// to another place than where others tell, or when others do not tell.
+#[derive(Debug, Default)]
+struct Watch {
+    counted: Option<i64>,
+    heard: bool,
+    /// More was counted the last time, and nothing was heard before that.
+    doubts: bool,
+}
+
+impl Watch {
+    /// Takes the count of revocations; whether some were missed. What was told of the last one may
+    /// still be on its way, so that is decided one count later.
+    fn missed(&mut self, counted: Option<i64>) -> bool {
+        let heard = std::mem::take(&mut self.heard);
+        let missed = std::mem::take(&mut self.doubts) && !heard;
+        let before = std::mem::replace(&mut self.counted, counted);
+        self.doubts = before.is_some() && before != counted && !heard && !missed;
+        missed
+    }
 }
 
 impl Listener {
@@ -77,9 +102,10 @@ impl Listener {
         connector: Connector,
         config: Config,
         channel: String,
+        count: String,
     ) -> Result<Self, StoreError> {
         let told = VecDeque::new();
-        let mut listener = Self { connector, config, channel, state: State::Down, told };
+        let mut listener = Self { connector, config, channel, count, state: State::Down, told };
         listener.connect().await?;
         Ok(listener)
     }
@@ -134,7 +160,12 @@ impl Line {
                     listening.as_mut().poll(context)
                 })
                 .await?;
-                Ok::<_, tokio_postgres::Error>(Self { client, messages, ping: None })
+                Ok::<_, tokio_postgres::Error>(Self {
+                    client,
+                    messages,
+                    ping: None,
+                    watch: Watch::default(),
+                })
             };
             match home.within(PATIENCE, open).await {
                 Some(Ok(line)) => Ok(line),
@@ -166,12 +197,14 @@ impl Line {
             return Poll::Ready(Err(error));
         }
         if !payloads.is_empty() {
+            self.watch.heard = true;
             return Poll::Ready(Ok(Heard::Payloads(payloads)));
         }
         match answered {
-            Poll::Ready(Ok(())) => {
+            Poll::Ready(Ok(counted)) => {
                 self.ping = None;
-                Poll::Ready(Ok(Heard::Answer))
+                let missed = self.watch.missed(counted);
+                Poll::Ready(Ok(if missed { Heard::Less } else { Heard::Answer }))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(StoreError::unavailable(error))),
             Poll::Pending => Poll::Pending,
@@ -182,6 +215,8 @@ impl Line {
 enum Heard {
     Payloads(Vec<String>),
     Answer,
+    /// Less than there was to hear.
+    Less,
 }
 
 #[async_trait]
@@ -203,13 +238,18 @@ impl Changes for Listener {
                     self.told.extend(payloads.iter().flat_map(|payload| notices(payload)));
                 }
                 Some(Ok(Heard::Answer)) => return Ok(Notice::Alive),
+                Some(Ok(Heard::Less)) => return Ok(Notice::Gap),
                 Some(Err(error)) => {
                     self.state = State::Down;
                     return Err(error);
                 }
                 None if line.ping.is_none() => {
                     let client = line.client.clone();
-                    line.ping = Some(Box::pin(async move { client.batch_execute("").await }));
+                    let count = self.count.clone();
+                    line.ping = Some(Box::pin(async move {
+                        let rows = client.query_typed(&count, &[]).await?;
+                        rows.first().map(|row| row.try_get(0)).transpose().map(Option::flatten)
+                    }));
                 }
                 None => {
                     self.state = State::Down;
@@ -248,6 +288,34 @@ mod tests {
             .map(|(id, version)| Notice::Changed { id: *id, version: version.unsigned_abs() })
             .collect();
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn what_is_counted_and_not_heard_was_missed() {
+        let mut watch = Watch::default();
+        for (heard, counted, missed) in [
+            (false, 5, false),
+            (false, 5, false),
+            // Told in time, or a little late.
+            (true, 6, false),
+            (false, 7, false),
+            (true, 7, false),
+            (false, 7, false),
+            // Never told, twice.
+            (false, 8, false),
+            (false, 8, true),
+            (false, 8, false),
+            (false, 9, false),
+            (false, 10, true),
+            (false, 11, false),
+            (false, 11, true),
+            // An older database.
+            (false, 3, false),
+            (false, 3, true),
+        ] {
+            watch.heard |= heard;
+            assert_eq!(watch.missed(Some(counted)), missed, "{watch:?}");
+        }
     }
 
     #[test]

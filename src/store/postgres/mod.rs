@@ -8,7 +8,6 @@
 
 mod connect;
 mod error;
-mod finder;
 mod listen;
 mod options;
 mod query;

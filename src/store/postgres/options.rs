@@ -11,6 +11,7 @@ use super::schema;
 use super::sql::Sql;
 use super::store::PostgresStore;
 use crate::store::StoreError;
+use crate::store::gate::Gate;
 
 /// How a [`PostgresStore`] uses its database.
 ///
@@ -33,6 +34,7 @@ use crate::store::StoreError;
 pub struct PostgresOptions {
     pub(super) pool_size: usize,
     pub(super) timeout: Duration,
+    pub(super) max_steps: usize,
     pub(super) schema: Option<String>,
     pub(super) migrates: bool,
     pub(super) pooler: bool,
@@ -58,6 +60,7 @@ impl PostgresOptions {
         Self {
             pool_size: 16,
             timeout: Duration::from_secs(5),
+            max_steps: Gate::MOST,
             schema: None,
             migrates: true,
             pooler: false,
@@ -79,6 +82,13 @@ impl PostgresOptions {
     /// give up each statement after the same time.
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout: timeout.max(Duration::from_millis(1)), ..self }
+    }
+
+    /// Most steps that are under way at a time, those included that wait for a connection or an
+    /// answer; at least 1, and 4,096 unless told otherwise. Where the server is too slow for what
+    /// is asked of it, further ones fail at once with [`StoreError::Unavailable`].
+    pub fn with_max_steps(self, steps: usize) -> Self {
+        Self { max_steps: steps.max(1), ..self }
     }
 
     /// The schema (in PostgreSQL's sense) that holds the tables. It is created if it is missing.

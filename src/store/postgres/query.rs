@@ -1,16 +1,19 @@
 //! Filters and pages as SQL. What comes from a caller is bound, never written into the text.
 
 use super::row::columns;
+use super::sql::Sql;
 use super::value::{Value, bytes, instant, number, text, texts};
 use crate::clock::Timestamp;
 use crate::store::{Filter, PageRequest, Reach, SortKey, SortValue};
 use crate::token::{Kind, KindSet, Status, TokenId, fold};
 
 /// What tokens are sorted by that sorts by their end: those that never end are last. The indexes
-/// have the same expressions.
+/// have the same expression.
 pub(super) const EXPIRES: &str = "coalesce(expires_at, 9223372036854775807)";
 /// What tokens are sorted by that sorts by their last use: those never used are first.
 pub(super) const USED: &str = "coalesce(last_used_at, 0)";
+/// Microseconds of the days in which last uses are found.
+const DAY: i64 = 86_400_000_000;
 /// When a token ended, by revocation or by itself.
 pub(super) const ENDED: &str = "coalesce(least(revoked_at, expires_at), revoked_at, expires_at)";
 
@@ -38,11 +41,24 @@ impl Query {
     }
 
     /// The page of records that a filter admits at `now`.
-    pub(super) fn page(tokens: &str, filter: &Filter, page: &PageRequest, now: Timestamp) -> Self {
+    pub(super) fn page(sql: &Sql, filter: &Filter, page: &PageRequest, now: Timestamp) -> Self {
         let mut query = Self::new(concat!("SELECT ", columns!(), " FROM "));
-        query.push(tokens);
-        query.push(" WHERE ");
+        query.push(&sql.tokens);
+        // Uses are looked up token by token, unless they are what many tokens are found by.
+        let by_use = page.sort == SortKey::LastUsedAt;
+        query.push(&match filter.reach {
+            Reach::All | Reach::Tenant(_) if by_use => {
+                format!(" JOIN {} ON token = id WHERE ", sql.uses)
+            }
+            _ => format!(
+                " LEFT JOIN LATERAL (SELECT * FROM {} WHERE token = id LIMIT 1) AS used ON TRUE WHERE ",
+                sql.uses
+            ),
+        });
         query.admitted(filter, now);
+        if let Some(since) = filter.unused_since {
+            query.unused(since);
+        }
         let key = match page.sort {
             SortKey::CreatedAt => "created_at",
             SortKey::Name => "name_key",
@@ -57,13 +73,24 @@ impl Query {
             };
             query.bind(&format!(" AND ({key}, id) {beyond} (?, "), value);
             query.bind("?)", text(after.id.as_str()));
+            if let (true, SortValue::Number(used)) = (by_use, &after.value) {
+                query.bind(&format!(" AND last_used_day {beyond}= ?"), number(used / DAY));
+            }
         }
-        query.push(&format!(" ORDER BY {key} {direction}, id {direction}"));
+        let day = if by_use { format!("last_used_day {direction}, ") } else { String::new() };
+        query.push(&format!(" ORDER BY {day}{key} {direction}, id {direction}"));
         query.bind(" LIMIT ?", number(page.limit));
         query
     }
 
-    /// Appends the conditions of a filter, as [`Filter::admits`] has them.
+    /// Appends the condition that a token was not used since then. The day alone finds them.
+    pub(super) fn unused(&mut self, since: Timestamp) {
+        self.bind(" AND last_used_day <= ?", number(since.as_micros() / DAY));
+        self.bind(&format!(" AND {USED} < ?"), instant(Some(since)));
+    }
+
+    /// Appends the conditions of a filter, as [`Filter::admits`] has them, but for that on uses:
+    /// they are in another table.
     pub(super) fn admitted(&mut self, filter: &Filter, now: Timestamp) {
         match &filter.reach {
             Reach::All => self.push("TRUE"),
@@ -102,9 +129,6 @@ impl Query {
         }
         if let Some(before) = filter.expires_before {
             self.bind(&format!(" AND {EXPIRES} < ?"), instant(Some(before)));
-        }
-        if let Some(since) = filter.unused_since {
-            self.bind(&format!(" AND {USED} < ?"), instant(Some(since)));
         }
         if let Some(client) = &filter.client {
             self.bind(" AND client = ?", bytes(Some(client)));

@@ -26,16 +26,25 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
-/// How many columns a whole row has: the [`columns`], then `name_key` and `description_key`.
-const WRITTEN: usize = 36;
+/// How many values [`values`] gives: the [`columns`], then `name_key` and `description_key`.
+pub(super) const WRITTEN: usize = 36;
 
-/// The statement that writes a whole row.
-pub(super) fn insert(tokens: &str) -> String {
-    let places: Vec<String> = (1..=WRITTEN).map(|place| format!("${place}")).collect();
+/// The beginning of a statement that writes a record: `changed` is what it wrote.
+pub(super) fn insert(tokens: &str, uses: &str) -> String {
+    let columns = concat!(columns!(), ", name_key, description_key").split(", ");
+    let places = (1..=WRITTEN).map(|place| format!("${place}"));
+    let (used, kept): (Vec<_>, Vec<_>) =
+        columns.zip(places).partition(|(column, _)| column.starts_with("last_used_"));
+    let (kept, places): (Vec<&str>, Vec<String>) = kept.into_iter().unzip();
+    let (used, used_places): (Vec<&str>, Vec<String>) = used.into_iter().unzip();
     format!(
-        "INSERT INTO {tokens} ({}, name_key, description_key) VALUES ({})",
-        columns!(),
-        places.join(", ")
+        "WITH changed AS (INSERT INTO {tokens} ({}) VALUES ({}) RETURNING id, version, revoked_at), \
+         used AS (INSERT INTO {uses} (token, {}, closed) \
+                  SELECT id, {}, revoked_at IS NOT NULL FROM changed) ",
+        kept.join(", "),
+        places.join(", "),
+        used.join(", "),
+        used_places.join(", "),
     )
 }
 

@@ -136,7 +136,13 @@ async fn run(
 /// Whether another node made the schema or the table at the same time.
 fn was_made_by_another(error: &StepError) -> bool {
     error.code().is_some_and(|code| {
-        [SqlState::DUPLICATE_TABLE, SqlState::DUPLICATE_SCHEMA, SqlState::UNIQUE_VIOLATION]
-            .contains(code)
+        [
+            SqlState::DUPLICATE_TABLE,
+            SqlState::DUPLICATE_SCHEMA,
+            // The type of the table's rows, which is made before the table.
+            SqlState::DUPLICATE_OBJECT,
+            SqlState::UNIQUE_VIOLATION,
+        ]
+        .contains(code)
     })
 }

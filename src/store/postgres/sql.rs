@@ -9,6 +9,8 @@ use crate::store::StoreError;
 pub(super) struct Sql {
     /// The table of tokens, as statements name it.
     pub(super) tokens: String,
+    /// The table of last uses.
+    pub(super) uses: String,
     /// By which `LISTEN` name other nodes are told of changes, if they are.
     pub(super) channel: Option<String>,
     pub(super) find: String,
@@ -20,6 +22,9 @@ pub(super) struct Sql {
     pub(super) insert: String,
     pub(super) touch: String,
     pub(super) purge: String,
+    /// The table that counts revocations.
+    pub(super) revocations: String,
+    pub(super) generation: String,
 }
 
 impl Sql {
@@ -33,8 +38,9 @@ impl Sql {
             None => "hallpass".to_owned(),
         });
         let tokens = format!("{prefix}hallpass_tokens");
-        let find = format!("SELECT {} FROM {tokens} WHERE id = $1", columns!());
-        let find_many = format!("SELECT {} FROM {tokens} WHERE id = ANY($1)", columns!());
+        let uses = format!("{prefix}hallpass_uses");
+        let find = concat!("SELECT ", columns!(), " FROM ");
+        let find = format!("{find}{tokens} LEFT JOIN {uses} ON token = id WHERE id = ");
         let lock = format!("UPDATE {prefix}hallpass_locks SET taken = taken + 1 WHERE slot = $1");
         // A name that is not asked for is NULL and found nowhere; so is a key.
         let named = format!(
@@ -55,19 +61,26 @@ impl Sql {
              WHERE id = $1"
         );
         let touch = format!(
-            "UPDATE {tokens} AS token \
-             SET last_used_at = used.at, last_used_ip = used.ip, last_used_agent = used.agent \
-             FROM UNNEST($1, $2, $3, $4) AS used (id, at, ip, agent) \
-             WHERE token.id = used.id AND token.revoked_at IS NULL \
-             AND (token.last_used_at IS NULL OR token.last_used_at < used.at)"
+            "UPDATE {uses} SET last_used_at = at, last_used_ip = ip, last_used_agent = agent \
+             FROM UNNEST($1, $2, $3, $4) AS noted (id, at, ip, agent) \
+             WHERE token = id AND NOT closed AND coalesce(last_used_at, 0) < at"
         );
+        let mut insert = format!("{}SELECT id", row::insert(&tokens, &uses));
+        if channel.is_some() {
+            insert.push_str(&tell(row::WRITTEN + 1));
+        }
+        insert.push_str(" FROM changed");
+        let revocations = format!("{prefix}hallpass_revocations");
         Ok(Self {
-            insert: row::insert(&tokens),
+            generation: format!("SELECT sum(counted)::BIGINT FROM {revocations}"),
+            revocations,
+            insert,
             purge: purge(&tokens),
             tokens,
+            uses,
             channel,
-            find,
-            find_many,
+            find_many: format!("{find}ANY($1)"),
+            find: find + "$1",
             lock,
             obstacles,
             named,
@@ -76,14 +89,22 @@ impl Sql {
         })
     }
 
-    /// A statement that changes tokens and returns `columns` of those it changed, made to tell
-    /// other nodes in the same breath. `place` is where the channel's name is bound.
-    pub(super) fn told(&self, statement: &str, columns: &str, place: usize) -> String {
-        let tell = format!("pg_notify(${place}, id || ':' || version::TEXT)");
+    /// A statement that changes tokens, made to return their columns and, if others are told, to
+    /// tell them in the same breath. `place` is where the channel's name is bound.
+    pub(super) fn changed(&self, statement: &str, place: usize) -> String {
+        let tell = if self.channel.is_some() { tell(place) } else { String::new() };
         format!(
-            "WITH changed AS ({statement} RETURNING {columns}) SELECT {columns}, {tell} FROM changed"
+            "WITH changed AS ({statement} RETURNING *) \
+             SELECT {}{tell} FROM changed LEFT JOIN {} ON token = id",
+            columns!(),
+            self.uses
         )
     }
+}
+
+/// A further column that tells other nodes of a change.
+fn tell(place: usize) -> String {
+    format!(", pg_notify(${place}, id || ':' || version::TEXT)")
 }
 
 /// Longest name of a schema, in bytes, so that the channel's name stays below PostgreSQL's limit.

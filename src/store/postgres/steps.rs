@@ -10,9 +10,9 @@ use tokio_postgres::error::SqlState;
 use super::error::StepError;
 use super::listen;
 use super::query::Query;
-use super::row::{self, columns};
+use super::row;
 use super::session::Session;
-use super::sql::slot;
+use super::sql::{Sql, slot};
 use super::value::{Value, bytes, instant, number, optional, text, texts};
 use crate::clock::Timestamp;
 use crate::store::{
@@ -46,7 +46,7 @@ impl Step for List<'_> {
     }
 
     async fn take(&self, session: Session<'_>) -> Result<Vec<Record>, StepError> {
-        let query = Query::page(&session.sql.tokens, self.filter, self.page, self.now);
+        let query = Query::page(session.sql, self.filter, self.page, self.now);
         let rows = session.rows(&query.sql, &query.values).await?;
         Ok(rows.iter().map(row::record).collect::<Result<_, _>>()?)
     }
@@ -72,14 +72,8 @@ impl Step for Insert<'_> {
             return Err(conflict.into());
         }
         let mut values = row::values(record);
-        let added = match &session.sql.channel {
-            Some(channel) => {
-                values.push(text(channel));
-                let told = session.sql.told(&session.sql.insert, "id, version", values.len());
-                session.rows(&told, &values).await.map(|_| ())
-            }
-            None => session.count(&session.sql.insert, &values).await.map(|_| ()),
-        };
+        values.extend(session.sql.channel.as_deref().map(text));
+        let added = session.count(&session.sql.insert, &values).await.map(|_| ());
         // The id came in between, in a token of another owner.
         added.map_err(|error| match error.code() {
             Some(code) if *code == SqlState::UNIQUE_VIOLATION => StepError::Overtaken,
@@ -169,13 +163,8 @@ impl Step for Update<'_> {
         query.bind(" WHERE id = ?", text(self.id.as_str()));
         query.bind(" AND version = ?", row::version(self.expected_version));
         query.push(" AND revoked_at IS NULL");
-        match &session.sql.channel {
-            Some(channel) => {
-                query.values.push(text(channel));
-                query.sql = session.sql.told(&query.sql, columns!(), query.values.len());
-            }
-            None => query.push(concat!(" RETURNING ", columns!())),
-        }
+        query.values.extend(session.sql.channel.as_deref().map(text));
+        query.sql = session.sql.changed(&query.sql, query.values.len());
         if let Some(changed) = session.row(&query.sql, &query.values).await? {
             return Ok(Some(row::record(&changed)?));
         }
@@ -327,14 +316,28 @@ impl Step for Revoke<'_> {
             lock(session, tenant.as_str(), owner.as_str()).await?;
         }
         let mark = self.mark;
-        let tokens = &session.sql.tokens;
-        let mut query = Query::new(&format!("UPDATE {tokens} SET version = version + 1"));
+        let Sql { tokens, uses, revocations, .. } = session.sql;
+        let mut query =
+            Query::new(&format!("WITH changed AS (UPDATE {tokens} SET version = version + 1"));
         query.bind(", revoked_at = ?", instant(Some(mark.at)));
         query.bind(", revoked_by = ?", text(&mark.by.to_string()));
         query.bind(", revoked_reason = ?", text(mark.reason.as_str()));
         query.push(" WHERE revoked_at IS NULL AND ");
         query.admitted(self.filter, mark.at);
-        query.push(" RETURNING id, version");
+        if let Some(since) = self.filter.unused_since {
+            // Locked, so that what is used meanwhile is used before or not at all.
+            query.push(&format!(" AND id IN (SELECT token FROM {uses} WHERE NOT closed"));
+            query.unused(since);
+            query.push(" FOR UPDATE)");
+        }
+        query.push(&format!(
+            " RETURNING id, version), used AS (UPDATE {uses} SET closed = TRUE FROM changed \
+             WHERE token = id), counted AS (UPDATE {revocations} SET counted = counted + 1"
+        ));
+        // Any of them, and after the tokens: whoever waits here for another waits for no token.
+        let row = mark.at.as_micros() % 16;
+        query.bind(" WHERE slot = ? AND EXISTS (SELECT 1 FROM changed))", number(row));
+        query.push(" SELECT id, version FROM changed");
         let rows = session.rows(&query.sql, &query.values).await?;
         let mut revoked = Vec::with_capacity(rows.len());
         let mut versions: Vec<(TokenId, i64)> = Vec::with_capacity(rows.len());
@@ -351,6 +354,25 @@ impl Step for Revoke<'_> {
             session.rows(NOTIFY, &[text(channel), payloads]).await?;
         }
         Ok(revoked)
+    }
+}
+
+/// How many steps revoked something.
+pub(super) struct Generation;
+
+#[async_trait]
+impl Step for Generation {
+    type Done = u64;
+
+    fn is_one_statement(&self) -> bool {
+        true
+    }
+
+    async fn take(&self, session: Session<'_>) -> Result<u64, StepError> {
+        let sum = session.row(&session.sql.generation, &[]).await?;
+        let sum: Option<i64> = sum.map(|row| row.try_get(0)).transpose()?.flatten();
+        let missing = || StoreError::Schema("hallpass_revocations is empty".to_owned());
+        Ok(sum.ok_or_else(missing)?.unsigned_abs())
     }
 }
 

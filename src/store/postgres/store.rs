@@ -10,16 +10,17 @@ use tokio_postgres::{Config, IsolationLevel, Row};
 
 use super::connect::{Connector, Home};
 use super::error::StepError;
-use super::finder::{Finder, Source};
 use super::listen::Listener;
 use super::options::PostgresOptions;
 use super::session::{Held, Session, Shapes};
 use super::sql::Sql;
-use super::steps::{Insert, List, Revoke, Step, Touch, Update};
+use super::steps::{Generation, Insert, List, Revoke, Step, Touch, Update};
 use super::value::{text, texts};
 use super::{row, schema};
 use crate::clock::Timestamp;
 use crate::scope::ScopeCatalog;
+use crate::store::finder::{Finder, Source};
+use crate::store::gate::Gate;
 use crate::store::{
     Admission, Change, Changes, Facts, Filter, PageRequest, Purge, StoreError, TokenStore, Use,
 };
@@ -58,6 +59,7 @@ struct Inner {
     settings: Option<String>,
     listen: Option<(Connector, Config)>,
     finder: Arc<Finder<Row>>,
+    gate: Gate,
 }
 
 /// How often a step is taken again if the server asks for it.
@@ -110,6 +112,7 @@ impl PostgresStore {
             settings,
             listen,
             finder: Finder::new(),
+            gate: Gate::new(options.max_steps),
         }))
     }
 
@@ -132,6 +135,7 @@ impl PostgresStore {
 
     async fn take<S: Step>(&self, step: &S) -> Result<S::Done, StoreError> {
         let inner = &self.0;
+        let _pass = inner.gate.enter()?;
         let taken = inner.home.within(inner.timeout, inner.take(step)).await;
         Ok(taken.unwrap_or(Err(StepError::TimedOut))?)
     }
@@ -227,6 +231,7 @@ impl TokenStore for PostgresStore {
 
     async fn find(&self, id: &TokenId) -> Result<Option<Record>, StoreError> {
         let inner = &self.0;
+        let _pass = inner.gate.enter()?;
         let found = inner.home.within(inner.timeout, inner.finder.find(id, &**inner)).await;
         let found = found.unwrap_or(Err(StepError::TimedOut.into()))?;
         found.map(|found| row::record(&found)).transpose()
@@ -273,8 +278,18 @@ impl TokenStore for PostgresStore {
         let (Some(channel), Some((connector, config))) = (&inner.sql.channel, &inner.listen) else {
             return Ok(None);
         };
-        let listener = Listener::new(connector.clone(), config.clone(), channel.clone()).await?;
+        let listener = Listener::new(
+            connector.clone(),
+            config.clone(),
+            channel.clone(),
+            inner.sql.generation.clone(),
+        )
+        .await?;
         Ok(Some(Box::new(listener)))
+    }
+
+    async fn generation(&self) -> Result<Option<u64>, StoreError> {
+        self.take(&Generation).await.map(Some)
     }
 
     fn attach(&self, _catalog: &ScopeCatalog) {}

@@ -160,14 +160,19 @@ impl Link {
         &self,
         answer: impl Future<Output = RedisResult<T>>,
     ) -> Result<T, StoreError> {
+        self.waited_for(async { answer.await.map_err(outage) }).await
+    }
+
+    /// What a future gives, if it does so in time.
+    pub(super) async fn waited_for<T>(
+        &self,
+        answer: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         let limited = {
             let _runtime = self.runtime.enter();
             tokio::time::timeout(self.timeout, answer)
         };
-        match limited.await {
-            Ok(answer) => answer.map_err(outage),
-            Err(elapsed) => Err(StoreError::unavailable(elapsed)),
-        }
+        limited.await.unwrap_or_else(|elapsed| Err(StoreError::unavailable(elapsed)))
     }
 }
 

@@ -12,6 +12,7 @@ use super::error::outage;
 use super::link::{Link, Wire};
 use super::store::{Inner, RedisStore};
 use crate::store::StoreError;
+use crate::store::gate::Gate;
 
 /// How a [`RedisStore`] connects.
 ///
@@ -34,6 +35,7 @@ pub struct RedisOptions {
     prefix: String,
     shards: Option<u32>,
     timeout: Duration,
+    max_steps: usize,
     replicas: u32,
     allow_lossy: bool,
 }
@@ -64,6 +66,7 @@ impl RedisOptions {
             prefix: "hallpass:".to_owned(),
             shards: None,
             timeout: Duration::from_secs(2),
+            max_steps: Gate::MOST,
             replicas: 0,
             allow_lossy: false,
         }
@@ -88,6 +91,13 @@ impl RedisOptions {
     /// How long a step waits for the server before it fails with [`StoreError::Unavailable`].
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
+    }
+
+    /// Most steps that are under way at a time, those included that wait for a connection or an
+    /// answer; at least 1, and 4,096 unless told otherwise. Where the server is too slow for what
+    /// is asked of it, further ones fail at once with [`StoreError::Unavailable`].
+    pub fn with_max_steps(self, steps: usize) -> Self {
+        Self { max_steps: steps.max(1), ..self }
     }
 
     /// How many replicas must have a change before it is acknowledged (`WAIT`). If fewer answer
@@ -200,7 +210,13 @@ impl RedisOptions {
             durability::check(&link).await?;
         }
         let shards = self.agree(&link, shards).await?;
-        Ok(RedisStore::new(Inner::new(link, clients, self.prefix.clone(), shards)))
+        Ok(RedisStore::new(Inner::new(
+            link,
+            clients,
+            self.prefix.clone(),
+            shards,
+            Gate::new(self.max_steps),
+        )))
     }
 
     /// How many shards there are: as the first store decided.

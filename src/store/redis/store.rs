@@ -20,6 +20,8 @@ use super::record::{self, digits};
 use super::script;
 use crate::clock::Timestamp;
 use crate::scope::ScopeCatalog;
+use crate::store::finder::{Finder, Source};
+use crate::store::gate::Gate;
 use crate::store::{
     Admission, Change, Changes, Conflict, Facts, Filter, PageRequest, Position, Purge, Reach,
     StoreError, TokenStore, Use,
@@ -36,7 +38,7 @@ use crate::token::{Kind, Owner, Record, Revocation, Tenant, TokenId};
 /// An acknowledged change is in the server's append-only file. A server that may lose it is
 /// refused, unless [`RedisOptions::danger_allow_lossy`] accepts that.
 ///
-/// It needs Redis 6 or later or Valkey, and permission for `EVAL`, `EVALSHA`, `GET`, `SET`, `DEL`,
+/// It needs Redis 6 or later or Valkey, and permission for `EVAL`, `EVALSHA`, `GET`, `MGET`, `SET`, `DEL`,
 /// `SADD`, `SMEMBERS`, `PUBLISH`, `SUBSCRIBE`, `WAIT`, `CONFIG GET` and `INFO`. Copies share the
 /// same connections.
 ///
@@ -67,6 +69,8 @@ pub(super) struct Inner {
     pub(super) clients: Vec<Client>,
     pub(super) prefix: String,
     pub(super) shards: u32,
+    finder: Arc<Finder<Vec<u8>>>,
+    gate: Gate,
     /// What the names of this store's steps begin with, and how many there were.
     steps: (u64, AtomicU64),
 }
@@ -98,11 +102,18 @@ impl RedisStore {
 }
 
 impl Inner {
-    pub(super) fn new(link: Link, clients: Vec<Client>, prefix: String, shards: u32) -> Self {
+    pub(super) fn new(
+        link: Link,
+        clients: Vec<Client>,
+        prefix: String,
+        shards: u32,
+        gate: Gate,
+    ) -> Self {
         // Two stores with the same number would have to take their equally numbered steps on the
         // same record, so without random numbers a fixed one does.
         let random = rand::rngs::SysRng.try_next_u64().unwrap_or_default();
-        Self { link, clients, prefix, shards, steps: (random, AtomicU64::new(0)) }
+        let steps = (random, AtomicU64::new(0));
+        Self { link, clients, prefix, shards, finder: Finder::new(), gate, steps }
     }
 
     /// A name for a step that no other step has.
@@ -144,6 +155,10 @@ impl Inner {
         let mut command = redis::cmd("GET");
         command.arg(self.pointer(id));
         self.link.read(&command).await
+    }
+
+    fn token_key(&self, shard: u32, id: &TokenId) -> String {
+        format!("{}{{{shard}}}:token:{id}", self.prefix)
     }
 
     /// The shards of some records, and which of them are there.
@@ -350,10 +365,35 @@ impl Inner {
 }
 
 #[async_trait]
+impl Source for Inner {
+    type Row = Vec<u8>;
+
+    async fn one(&self, id: &TokenId) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(shard) = self.shard_with(id).await? else {
+            return Ok(None);
+        };
+        let mut command = redis::cmd("GET");
+        command.arg(self.token_key(shard, id));
+        self.link.read(&command).await
+    }
+
+    async fn many(&self, ids: &[TokenId]) -> Result<Vec<(TokenId, Vec<u8>)>, StoreError> {
+        let mut command = redis::cmd("MGET");
+        for id in ids {
+            command.arg(self.token_key(0, id));
+        }
+        let found: Vec<Option<Vec<u8>>> = self.link.read(&command).await?;
+        let found = ids.iter().zip(found);
+        Ok(found.filter_map(|(id, packed)| Some((*id, packed?))).collect())
+    }
+}
+
+#[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl TokenStore for RedisStore {
     async fn insert(&self, record: &Record, admission: &Admission) -> Result<(), StoreError> {
         let inner = &self.0;
+        let _pass = inner.gate.enter()?;
         let token = &record.token;
         let number = inner.shard_of(&token.tenant, &token.owner);
         let shard = inner.shard(number);
@@ -381,13 +421,15 @@ impl TokenStore for RedisStore {
 
     async fn find(&self, id: &TokenId) -> Result<Option<Record>, StoreError> {
         let inner = &self.0;
-        let Some(shard) = inner.shard_with(id).await? else {
-            return Ok(None);
-        };
-        let mut command = redis::cmd("GET");
-        command.arg(format!("{}{{{shard}}}:token:{id}", inner.prefix));
-        let packed: Option<Vec<u8>> = inner.link.read(&command).await?;
-        packed.map(|packed| record::read(&packed, id.as_str())).transpose()
+        let _pass = inner.gate.enter()?;
+        let read = |packed: &[u8]| record::read(packed, id.as_str());
+        // The keys of a cluster's shards cannot be asked for together.
+        if inner.shards > 1 {
+            let found = inner.one(id).await?;
+            return found.as_deref().map(read).transpose();
+        }
+        let found = inner.link.waited_for(inner.finder.find(id, &**inner)).await?;
+        found.map(|packed| read(&packed)).transpose()
     }
 
     async fn list(
@@ -397,6 +439,7 @@ impl TokenStore for RedisStore {
         now: Timestamp,
     ) -> Result<Vec<Record>, StoreError> {
         let inner = &self.0;
+        let _pass = inner.gate.enter()?;
         let (packed, now) = (query::filter(filter), digits(now));
         let (packed, now) = (packed.as_slice(), now.as_str());
         let records: Vec<Vec<Record>> = match inner.places(filter).await? {
@@ -425,6 +468,7 @@ impl TokenStore for RedisStore {
         now: Timestamp,
     ) -> Result<Option<Record>, StoreError> {
         let inner = &self.0;
+        let _pass = inner.gate.enter()?;
         let Some(shard) = inner.shard_with(id).await? else {
             return Ok(None);
         };
@@ -444,6 +488,7 @@ impl TokenStore for RedisStore {
 
     async fn revoke(&self, filter: &Filter, mark: &Revocation) -> Result<Vec<TokenId>, StoreError> {
         let inner = &self.0;
+        let _pass = inner.gate.enter()?;
         let (packed, step) = (query::filter(filter), inner.step());
         let (at, by) = (digits(mark.at), mark.by.to_string());
         let reason = mark.reason.as_str().as_bytes();
@@ -475,6 +520,7 @@ impl TokenStore for RedisStore {
 
     async fn touch(&self, uses: &[Use]) -> Result<(), StoreError> {
         let inner = &self.0;
+        let _pass = inner.gate.enter()?;
         let shards = inner.shards_with(uses.iter().map(|noted| noted.id)).await?;
         for (shard, ids) in shards {
             let ids: HashSet<TokenId> = ids.into_iter().collect();
@@ -493,6 +539,7 @@ impl TokenStore for RedisStore {
 
     async fn purge(&self, purge: &Purge) -> Result<u64, StoreError> {
         let inner = &self.0;
+        let _pass = inner.gate.enter()?;
         let before = digits(purge.before(Kind::Personal));
         let exchanged = digits(purge.before(Kind::Access));
         let mut count = 0;
@@ -518,6 +565,19 @@ impl TokenStore for RedisStore {
 
     async fn changes(&self) -> Result<Option<Box<dyn Changes>>, StoreError> {
         Ok(Some(Box::new(RedisChanges::subscribe(self.0.clone()).await?)))
+    }
+
+    async fn generation(&self) -> Result<Option<u64>, StoreError> {
+        let inner = &self.0;
+        let _pass = inner.gate.enter()?;
+        let count = |shard| async move {
+            let mut command = redis::cmd("GET");
+            command.arg(format!("{}:changes", inner.shard(shard)));
+            let told: Option<u64> = inner.link.read(&command).await?;
+            Ok::<_, StoreError>(told.unwrap_or_default())
+        };
+        let told = stream::iter(0..inner.shards).map(count).buffer_unordered(AT_ONCE);
+        told.try_fold(0, |sum, told| async move { Ok(sum + told) }).await.map(Some)
     }
 
     fn attach(&self, _catalog: &ScopeCatalog) {}

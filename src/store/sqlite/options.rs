@@ -10,6 +10,7 @@ use super::error::StepError;
 use super::schema;
 use super::store::SqliteStore;
 use crate::store::StoreError;
+use crate::store::gate::Gate;
 
 /// How a [`SqliteStore`] opens its file.
 ///
@@ -30,6 +31,7 @@ use crate::store::StoreError;
 #[must_use]
 pub struct SqliteOptions {
     busy_timeout: Duration,
+    max_steps: usize,
     readers: usize,
     read_only: bool,
 }
@@ -55,13 +57,20 @@ impl SqliteOptions {
     /// processor, at most 16.
     pub fn new() -> Self {
         let readers = thread::available_parallelism().map_or(1, usize::from).min(16);
-        Self { busy_timeout: Duration::from_secs(5), readers, read_only: false }
+        Self { busy_timeout: Duration::from_secs(5), max_steps: 256, readers, read_only: false }
     }
 
     /// How long a step waits for a writer of another store or process before it fails with
     /// [`StoreError::Unavailable`].
     pub fn with_busy_timeout(self, busy_timeout: Duration) -> Self {
         Self { busy_timeout, ..self }
+    }
+
+    /// Most writes and searches that are under way at a time, those included that wait for the
+    /// disk or each other; at least 1, and 256 unless told otherwise. Further ones fail at once with
+    /// [`StoreError::Unavailable`].
+    pub fn with_max_steps(self, steps: usize) -> Self {
+        Self { max_steps: steps.max(1), ..self }
     }
 
     /// How many connections there are for reading, from 1 to 64; other numbers become the nearest.
@@ -110,7 +119,12 @@ impl SqliteOptions {
             let mut connection = Connection::open_in_memory()?;
             self.prepare(&mut connection)?;
             schema::migrate(&mut connection)?;
-            Ok::<_, StepError>(SqliteStore::new(connection, Vec::new(), None))
+            Ok::<_, StepError>(SqliteStore::new(
+                connection,
+                Vec::new(),
+                None,
+                Gate::new(self.max_steps),
+            ))
         };
         Ok(open()?)
     }
@@ -140,7 +154,12 @@ impl SqliteOptions {
             .collect();
         // A path that is relative must mean the same file later on.
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-        Ok(SqliteStore::new(writer, readers?, Some((self.clone(), path))))
+        Ok(SqliteStore::new(
+            writer,
+            readers?,
+            Some((self.clone(), path)),
+            Gate::new(self.max_steps),
+        ))
     }
 
     fn connect(&self, path: &Path, access: OpenFlags) -> Result<Connection, StepError> {

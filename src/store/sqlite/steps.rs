@@ -248,7 +248,18 @@ pub(super) fn revoke(
     query.push(" RETURNING id");
     let mut statement = connection.prepare_cached(&query.sql)?;
     let rows = statement.query_and_then(params_from_iter(query.values), row::id)?;
-    rows.collect()
+    let revoked = rows.collect::<Result<Vec<TokenId>, StepError>>()?;
+    if !revoked.is_empty() {
+        connection.prepare_cached("UPDATE revocations SET counted = counted + 1")?.execute([])?;
+    }
+    Ok(revoked)
+}
+
+/// How many steps revoked something.
+pub(super) fn generation(connection: &Connection) -> Result<u64, StepError> {
+    let mut statement = connection.prepare_cached("SELECT counted FROM revocations")?;
+    let counted: i64 = statement.query_row([], |row| row.get(0))?;
+    Ok(counted.unsigned_abs())
 }
 
 pub(super) fn touch(connection: &Connection, uses: &[Use]) -> Result<(), StepError> {

@@ -15,6 +15,7 @@ use super::watch::Watch;
 use super::{schema, steps};
 use crate::clock::Timestamp;
 use crate::scope::ScopeCatalog;
+use crate::store::gate::Gate;
 use crate::store::{
     Admission, Change, Changes, Facts, Filter, PageRequest, Purge, Reach, StoreError, TokenStore,
     Use,
@@ -50,6 +51,7 @@ struct Connections {
     readers: Vec<Mutex<Connection>>,
     /// Whose turn it is to be waited for when every reader is in use.
     turn: AtomicUsize,
+    gate: Gate,
     /// Where the file is, unless the database is in memory, and how it was opened.
     #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "watching needs a timer"))]
     file: Option<(SqliteOptions, PathBuf)>,
@@ -85,16 +87,18 @@ impl SqliteStore {
         writer: Connection,
         readers: Vec<Connection>,
         file: Option<(SqliteOptions, PathBuf)>,
+        gate: Gate,
     ) -> Self {
         let readers = readers.into_iter().map(Mutex::new).collect();
         let turn = AtomicUsize::new(0);
-        Self(Arc::new(Connections { writer: Mutex::new(writer), readers, turn, file }))
+        Self(Arc::new(Connections { writer: Mutex::new(writer), readers, turn, gate, file }))
     }
 
     async fn write<T: Send + 'static>(
         &self,
         step: impl FnOnce(&Connection) -> Result<T, StepError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        let _pass = self.0.gate.enter()?;
         let connections = self.0.clone();
         may_block(move || connections.write(step)).await
     }
@@ -183,6 +187,7 @@ impl TokenStore for SqliteStore {
         if matches!(filter.reach, Reach::Owner(..) | Reach::Family(_)) {
             return self.0.read(|connection| steps::list(connection, filter, page, now));
         }
+        let _pass = self.0.gate.enter()?;
         // A search through everything takes longer than a hop to another thread.
         let (connections, filter, page) = (self.0.clone(), filter.clone(), page.clone());
         let list = move |connection: &Connection| steps::list(connection, &filter, &page, now);
@@ -235,6 +240,10 @@ impl TokenStore for SqliteStore {
     #[cfg(not(feature = "tokio"))]
     async fn changes(&self) -> Result<Option<Box<dyn Changes>>, StoreError> {
         Ok(None)
+    }
+
+    async fn generation(&self) -> Result<Option<u64>, StoreError> {
+        self.0.read(steps::generation).map(Some)
     }
 
     fn attach(&self, _catalog: &ScopeCatalog) {}

@@ -165,6 +165,10 @@ impl TokenStore for Probe {
         self.inner.changes().await
     }
 
+    async fn generation(&self) -> Result<Option<u64>, StoreError> {
+        self.inner.generation().await
+    }
+
     fn attach(&self, catalog: &ScopeCatalog) {
         self.inner.attach(catalog);
     }

@@ -69,3 +69,7 @@ CREATE INDEX tokens_ended ON tokens (kind, ended_at) WHERE ended_at IS NOT NULL;
 -- Repeated issues.
 CREATE UNIQUE INDEX tokens_idempotency ON tokens (tenant, owner, idempotency_key)
     WHERE idempotency_key IS NOT NULL;
+
+-- How many steps revoked something: a file that counts fewer than before is an older one.
+CREATE TABLE revocations (counted INTEGER NOT NULL) STRICT;
+INSERT INTO revocations (counted) VALUES (0);

@@ -1,8 +1,8 @@
-//! Finding many records at once with one statement.
+//! Finding many records at once with one question to the database.
 //!
 //! A caller that finds nobody asking the database asks at once, alone. While it waits, others
 //! queue; when its answer is there, it lets the first of them ask for all of them. So nobody waits
-//! to be many, and the more callers there are, the fewer statements each costs. There is no task
+//! to be many, and the more callers there are, the fewer questions each costs. There is no task
 //! behind this: the callers lead each other, and one that is dropped hands on what it held.
 
 use std::collections::VecDeque;
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
-use crate::store::StoreError;
+use super::error::StoreError;
 use crate::token::TokenId;
 
 /// What asks the database.
@@ -51,7 +51,7 @@ enum Turn<R> {
 /// How many callers ask the database at the same time. A second one keeps the database busy while
 /// the first hands out its answers.
 const LEADERS: usize = 2;
-/// Most ids in one statement.
+/// Most ids in one question.
 const MOST: usize = 128;
 
 impl<R: Send + Sync> Finder<R> {

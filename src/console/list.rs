@@ -1,0 +1,94 @@
+//! The list of somebody's own tokens.
+
+use ::axum::response::Response;
+use askama::Template;
+use http::StatusCode;
+
+use super::fault::Fault;
+use super::fields::Choice;
+use super::query::Query;
+use super::router::page;
+use super::row::Row;
+use super::shell::Shell;
+use super::visit::{Role, Visit};
+
+/// A column's heading.
+pub(super) struct Head {
+    label: String,
+    /// The list sorted by it.
+    url: Option<String>,
+    order: Option<&'static str>,
+}
+
+impl Head {
+    fn arrow(&self) -> &'static str {
+        if self.order == Some("ascending") { "↑" } else { "↓" }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "list.html")]
+struct List<'a> {
+    s: Shell<'a>,
+    title: String,
+    admin: bool,
+    here: String,
+    q: Query,
+    shows: Vec<Choice>,
+    sorts: Vec<Choice>,
+    heads: Vec<Head>,
+    rows: Vec<Row>,
+    first: String,
+    next: Option<String>,
+}
+
+pub(super) async fn own(visit: Visit) -> Result<Response, Fault> {
+    list(&visit, Role::Owner).await
+}
+
+/// The page of a list.
+pub(super) async fn list(visit: &Visit, role: Role) -> Result<Response, Fault> {
+    let q = Query::read(&visit.query()?)?;
+    let admin = role == Role::Administrator;
+    let administered = admin.then(|| visit.who.administered());
+    let request = q.request(administered, visit.now())?;
+    let found = visit.looking(role)?.list(&request).await?;
+    let s = visit.shell(role)?;
+    let here = if admin { s.url("/admin") } else { s.home().to_owned() };
+    let title = if admin { &s.t.admin_title } else { &s.t.list_title };
+    let list = List {
+        title: title.to_string(),
+        admin,
+        shows: q.shows(s.t),
+        sorts: q.sorts(s.t),
+        heads: heads(&s, &q, &here, admin),
+        rows: found.tokens.iter().map(|token| Row::new(visit, role, token)).collect(),
+        first: q.first(&here),
+        next: found.next.map(|cursor| q.next(&here, cursor)),
+        here,
+        q,
+        s,
+    };
+    Ok(page(StatusCode::OK, &list))
+}
+
+fn heads(s: &Shell<'_>, q: &Query, here: &str, admin: bool) -> Vec<Head> {
+    let t = s.t;
+    let plain = |label: &str| Head { label: label.to_owned(), url: None, order: None };
+    let sorted = |label: &str, by: &str| Head {
+        label: label.to_owned(),
+        url: Some(q.sorted(here, by)),
+        order: q.order(by),
+    };
+    let mut heads = vec![sorted(&t.name, "name")];
+    if admin {
+        heads.push(plain(&t.owner));
+    }
+    heads.extend([
+        plain(&t.scopes),
+        sorted(&t.expires, "expires"),
+        sorted(&t.last_used, "used"),
+        plain(&t.status),
+    ]);
+    heads
+}

@@ -1,0 +1,110 @@
+//! Random requests: whatever the header lines, every adapter answers as the boundary does.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hallpass::credential::conformance::{Case, Matrix};
+use http::{HeaderName, HeaderValue, Method};
+use proptest::collection::vec;
+use proptest::prelude::{Just, Strategy, any, prop_oneof};
+use proptest::sample::select;
+use proptest::test_runner::{Config, TestRunner};
+
+use crate::{on_actix, on_axum, on_rocket, on_tonic};
+
+/// A text that may be a token, or look like one, or like nothing.
+fn text(good: &str) -> impl Strategy<Value = Vec<u8>> + use<> {
+    let shown = good.as_bytes().to_vec();
+    let pairs =
+        [format!(":{good}"), format!("{good}:"), format!("git:{good}"), format!("{good}:{good}")];
+    let basic = pairs.map(|pair| STANDARD.encode(pair).into_bytes()).to_vec();
+    let cut = good.len();
+    prop_oneof![
+        4 => Just(shown.clone()),
+        2 => select(basic),
+        1 => (0..cut).prop_map(move |len| shown.iter().copied().take(len).collect()),
+        1 => "[A-Za-z0-9+/=_~.-]{0,80}".prop_map(String::into_bytes),
+        1 => vec(prop_oneof![0x20..=0x7e_u8, 0x80..=0xff_u8, Just(b'\t')], 0..20),
+    ]
+}
+
+fn line(good: &str) -> impl Strategy<Value = (HeaderName, HeaderValue)> + use<> {
+    let schemes = [
+        "Bearer ", "Bearer ", "bearer ", "Token ", "Basic ", "basic ", "Digest ", "Bearer",
+        "Bearer  ", "Bearer\t", "",
+    ];
+    let value =
+        (select(schemes.to_vec()), text(good), select(vec!["", "", "", "=", ",", " x", "\u{a0}"]));
+    let names = ["authorization", "authorization", "authorization", "private-token", "x-other"];
+    let credential = (select(names.to_vec()), value).prop_map(|(name, (scheme, text, rest))| {
+        let bare = name == "private-token";
+        let value = [if bare { b"" } else { scheme.as_bytes() }, &text, rest.as_bytes()].concat();
+        // A server takes the white space around a value away.
+        let value = value.trim_ascii();
+        (HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap())
+    });
+    let sites = select(vec!["same-origin", "cross-site", "none", ""]).prop_map(|site| {
+        (HeaderName::from_static("sec-fetch-site"), HeaderValue::from_static(site))
+    });
+    prop_oneof![6 => credential, 1 => sites]
+}
+
+fn case(good: &str) -> impl Strategy<Value = Case> + use<> {
+    let paths = ["/read", "/read", "/write", "/audience", Matrix::RESOURCE, "/closed"];
+    let query = [
+        "",
+        "",
+        "",
+        "?a=1",
+        "?access_token=GOOD",
+        "?a&access_token=GOOD&b",
+        "?access_token",
+        "?access_token=GOOD&access_token=x",
+    ];
+    let query: Vec<_> = query.map(|query| query.replace("GOOD", good)).to_vec();
+    let methods = select(vec![Method::GET, Method::HEAD, Method::POST]);
+    let headers = prop_oneof![5 => vec(line(good), 1..2), 2 => vec(line(good), 0..4)];
+    (methods, select(paths.to_vec()), select(query), headers, any::<bool>(), any::<bool>())
+        .prop_map(|(method, path, query, headers, one, other)| {
+            let mut case = Case::new("random", format!("{path}{query}"), headers);
+            case.method = method;
+            case.outage = one && other;
+            case
+        })
+}
+
+#[test]
+fn every_adapter_answers_random_requests_as_the_boundary_does() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let matrix = runtime.block_on(Matrix::new());
+    let (axum, actix, rocket, tonic) = runtime.block_on(async {
+        let boundary = matrix.boundary();
+        (
+            on_axum::serve(boundary).await,
+            on_actix::Server::start(boundary).await,
+            on_rocket::Server::start(boundary).await,
+            on_tonic::client(boundary).await,
+        )
+    });
+    let config = Config { cases: 400, failure_persistence: None, ..Config::default() };
+    let tested = TestRunner::new(config).run(&case(matrix.token()), |case| {
+        runtime.block_on(async {
+            let cases = std::slice::from_ref(&case);
+            matrix.ask(axum, cases).await;
+            matrix.ask(actix.address, cases).await;
+            if on_rocket::can_be_asked(&case) {
+                matrix.ask(rocket.address, cases).await;
+            }
+            if !case.target.contains('?') {
+                on_tonic::ask(&matrix, &mut tonic.clone(), case).await;
+            }
+        });
+        Ok(())
+    });
+    if let Err(failure) = tested {
+        panic!("{failure}");
+    }
+    runtime.block_on(async {
+        actix.stop().await;
+        rocket.stop().await;
+    });
+}

@@ -1,0 +1,108 @@
+//! A database that was replaced by an older one.
+
+use std::fs;
+use std::path::Path;
+
+use hallpass::store::{Filter, Reach};
+use hallpass::{
+    Context, DenialReason, Hallpass, IssueError, Issued, RestoreGuard, RevocationReason,
+    SqliteStore, StoreError, VerifyError,
+};
+
+use crate::world::{catalog, ci, run};
+
+type Guarded = std::sync::Arc<RestoreGuard<SqliteStore>>;
+
+fn open(directory: &Path) -> (Guarded, Hallpass) {
+    let store = SqliteStore::open(directory.join("tokens")).unwrap();
+    let guard: Guarded =
+        run(RestoreGuard::open(store, directory.join("generation"))).unwrap().into();
+    let builder = Hallpass::builder(guard.clone()).brand("acme").catalog(catalog());
+    (guard, builder.build().unwrap())
+}
+
+fn is_outage(hallpass: &Hallpass, issued: &Issued) -> bool {
+    let verified = run(hallpass.verify(issued.plain.expose(), &Context::default()));
+    matches!(verified, Err(VerifyError::Unavailable(_)))
+}
+
+/// Runs something on a copy of the database that is put in its place afterwards.
+fn restored(directory: &Path, meanwhile: impl FnOnce()) {
+    let (file, backup) = (directory.join("tokens"), directory.join("backup"));
+    fs::copy(&file, &backup).unwrap();
+    meanwhile();
+    for left in ["tokens-wal", "tokens-shm"] {
+        let _ = fs::remove_file(directory.join(left));
+    }
+    fs::rename(backup, file).unwrap();
+}
+
+#[test]
+fn a_restored_backup_is_an_outage_until_it_is_accepted() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let (_, hallpass) = open(at);
+    let (kept, revoked) = (run(hallpass.issue(ci("kept"))), run(hallpass.issue(ci("revoked"))));
+    let (kept, revoked) = (kept.unwrap(), revoked.unwrap());
+    drop(hallpass);
+    restored(at, || {
+        let (guard, hallpass) = open(at);
+        run(hallpass.revoke(&revoked.token.id, RevocationReason::Leaked)).unwrap();
+        assert!(!guard.is_behind());
+    });
+    // Also when the process starts again, and whatever is revoked meanwhile.
+    for _ in 0..3 {
+        let (guard, hallpass) = open(at);
+        assert!(guard.is_behind() && run(guard.check()).unwrap());
+        assert!(is_outage(&hallpass, &kept) && is_outage(&hallpass, &revoked));
+        let refused = run(hallpass.issue(ci("new")));
+        assert!(matches!(refused, Err(IssueError::Store(_))), "{refused:?}");
+        assert!(run(hallpass.maintain()).is_err());
+        let mut again = Filter::new(Reach::All);
+        again.ids = Some(vec![revoked.token.id]);
+        run(hallpass.revoke_matching(again, RevocationReason::Leaked)).unwrap();
+    }
+    let (guard, hallpass) = open(at);
+    run(guard.accept()).unwrap();
+    let verify = |issued: &Issued| run(hallpass.verify(issued.plain.expose(), &Context::default()));
+    assert!(verify(&kept).is_ok());
+    match verify(&revoked) {
+        Err(VerifyError::Denied(denial)) => assert_eq!(denial.reason(), DenialReason::Revoked),
+        other => panic!("{other:?}"),
+    }
+    assert!(!open(at).0.is_behind());
+}
+
+#[test]
+fn a_database_that_is_replaced_while_it_is_used_is_noticed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (guard, hallpass) = open(directory.path());
+    let (one, two) = (run(hallpass.issue(ci("one"))), run(hallpass.issue(ci("two"))));
+    let (one, two) = (one.unwrap(), two.unwrap());
+    run(hallpass.revoke(&one.token.id, RevocationReason::Requested)).unwrap();
+    run(hallpass.maintain()).unwrap();
+    let file = rusqlite::Connection::open(directory.path().join("tokens")).unwrap();
+    file.execute("UPDATE revocations SET counted = 0", []).unwrap();
+    assert!(!is_outage(&hallpass, &two));
+    assert!(run(hallpass.maintain()).is_err());
+    assert!(guard.is_behind() && is_outage(&hallpass, &two));
+}
+
+#[test]
+fn a_file_that_tells_nothing_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("generation");
+    let open = |store| run(RestoreGuard::open(store, &file)).map(|guard| guard.is_behind());
+    for text in ["", "\n", "x\n", "-1\n", "1", "1 \n", "1 ahead\n", "1\n2\n"] {
+        fs::write(&file, text).unwrap();
+        let refused = open(SqliteStore::open_in_memory().unwrap());
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{text:?}: {refused:?}");
+    }
+    for (text, behind) in [("0\n", false), ("1\n", true), ("0 behind\n", true)] {
+        fs::write(&file, text).unwrap();
+        assert_eq!(open(SqliteStore::open_in_memory().unwrap()).unwrap(), behind, "{text:?}");
+    }
+    let nowhere = directory.path().join("none/generation");
+    let refused = run(RestoreGuard::open(SqliteStore::open_in_memory().unwrap(), nowhere));
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))));
+}
