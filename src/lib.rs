@@ -117,11 +117,8 @@ pub use token::*;
     feature = "tonic",
     feature = "oauth",
     feature = "jwt",
-<<<<<<< HEAD
-    feature = "console"
-=======
+    feature = "console",
     feature = "cli"
->>>>>>> ends
 ))]
 #[doc = include_str!("../README.md")]
 mod readme {}
