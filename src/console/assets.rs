@@ -1,5 +1,7 @@
 //! The style sheet and the script.
 
+use std::fmt;
+
 use ::axum::body::Body;
 use ::axum::response::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
@@ -9,7 +11,6 @@ const CSS: &str = include_str!("assets/console.css");
 const JS: &str = include_str!("assets/console.js");
 
 /// One file, and the path that names its content, so that it can be kept for good.
-#[derive(Debug)]
 pub(super) struct Asset {
     pub(super) path: String,
     media_type: &'static str,
@@ -43,5 +44,11 @@ impl Asset {
             response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
         response
+    }
+}
+
+impl fmt::Debug for Asset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path)
     }
 }
