@@ -10,10 +10,10 @@ use crate::place::{
 };
 use crate::process::Process;
 use crate::proxy::{Fate, Proxy, When};
-use crate::{Test, on_each, run, test};
+use crate::{Case, Test, on_each, run, test};
 
 pub(crate) fn tests() -> Vec<Test> {
-    let servers: [(&str, fn(Backend)); 4] = [
+    let servers: [Case; 4] = [
         ("f16_three_nodes_hear_of_each_other", f16_three_nodes_hear_of_each_other),
         ("f16_f20_a_channel_that_is_silent", f16_f20_a_channel_that_is_silent),
         ("f17_a_revocation_in_a_gap", f17_a_revocation_in_a_gap),

@@ -10,10 +10,10 @@ use crate::place::{
 };
 use crate::process::{Process, ring};
 use crate::proxy::{Fate, Proxy, When};
-use crate::{Test, on_each, run};
+use crate::{Case, Test, on_each, run};
 
 pub(crate) fn tests() -> Vec<Test> {
-    let all: [(&str, fn(Backend)); 7] = [
+    let all: [Case; 7] = [
         ("f01_killed_after_an_insert", f01_killed_after_an_insert),
         ("f03_killed_around_a_rotation", f03_killed_around_a_rotation),
         ("f04_killed_after_a_revocation", f04_killed_after_a_revocation),
@@ -22,7 +22,7 @@ pub(crate) fn tests() -> Vec<Test> {
         ("f08_killed_while_a_digest_is_renewed", f08_killed_while_a_digest_is_renewed),
         ("f26_restarted", f26_restarted),
     ];
-    let servers: [(&str, fn(Backend)); 6] = [
+    let servers: [Case; 6] = [
         ("f01_killed_while_an_insert_is_committed", f01_killed_while_an_insert_is_committed),
         ("f01_the_answer_to_an_insert_is_lost", f01_the_answer_to_an_insert_is_lost),
         ("f02_killed_while_a_rotation_is_written", f02_killed_while_a_rotation_is_written),
@@ -36,7 +36,7 @@ pub(crate) fn tests() -> Vec<Test> {
 }
 
 /// What a node sends that makes a step happen.
-fn decisive(backend: Backend, step: &str, named: impl ToString) -> String {
+fn decisive(backend: Backend, step: &str, named: &str) -> String {
     match (backend, step) {
         // With the end of the message: an isolation level is called that, too.
         (Backend::Postgres, "insert" | "revoke") => "COMMIT\0".to_owned(),
@@ -171,7 +171,7 @@ fn f02_killed_while_a_rotation_is_written(backend: Backend) {
     run(async {
         let bench = Bench::new(backend).await;
         let (id, plain) = (bench.token.token.id, bench.token.plain.expose());
-        let text = decisive(backend, "update", id);
+        let text = decisive(backend, "update", &id.to_string());
         bench.kill_at(When::Asked(text), "update", &format!("rotate {id} 3600")).await;
         assert_eq!(bench.hallpass.get(&id).await.unwrap().unwrap().rotation, None);
         assert_eq!(bench.verdict(plain).await, Verdict::Accepted);
@@ -222,7 +222,7 @@ fn f03_the_answer_to_a_rotation_is_lost(backend: Backend) {
     run(async {
         let bench = Bench::new(backend).await;
         let id = bench.token.token.id;
-        let text = decisive(backend, "update", id);
+        let text = decisive(backend, "update", &id.to_string());
         let order = format!("rotate {id} 3600");
         let mut process = bench.lose_answer(text, 0, "update", &order).await;
         // The node that lost the answer does not go on with what it remembers either.
@@ -265,7 +265,7 @@ fn f04_killed_while_a_revocation_is_committed(backend: Backend) {
     run(async {
         let bench = Bench::new(backend).await;
         let id = bench.token.token.id;
-        let text = decisive(backend, "revoke", id);
+        let text = decisive(backend, "revoke", &id.to_string());
         bench.kill_at(When::Asked(text), "revoke", &format!("revoke {id}")).await;
         assert_eq!(bench.verdict(bench.token.plain.expose()).await, Verdict::Accepted);
         assert!(revoke(&bench.hallpass, &id).await);
@@ -281,7 +281,7 @@ fn f04_the_answer_to_a_revocation_is_lost(backend: Backend) {
         let node = Node::on(&bench.place.url()).await;
         node.remembers(&bench.token).await;
         let id = bench.token.token.id;
-        let text = decisive(backend, "revoke", id);
+        let text = decisive(backend, "revoke", &id.to_string());
         let order = format!("revoke {id}");
         let mut process = bench.lose_answer(text, 0, "revoke", &order).await;
         refuses(&node, &bench.token).await;

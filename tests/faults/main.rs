@@ -51,6 +51,9 @@ fn test(name: &str, needs: &'static [Backend], run: impl FnOnce() + Send + 'stat
     Test { name: name.to_owned(), needs, run: Box::new(run) }
 }
 
+/// A test that a backend is put through, and its name.
+type Case = (&'static str, fn(Backend));
+
 /// One test for each of these backends.
 fn on_each(name: &str, backends: &'static [Backend], run: fn(Backend)) -> Vec<Test> {
     let one = |backend: &'static Backend| {

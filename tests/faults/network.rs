@@ -9,10 +9,10 @@ use crate::place::{
     revoke, until, verdict,
 };
 use crate::proxy::{Fate, Proxy, When};
-use crate::{Test, on_each, run};
+use crate::{Case, Test, on_each, run};
 
 pub(crate) fn tests() -> Vec<Test> {
-    let servers: [(&str, fn(Backend)); 6] = [
+    let servers: [Case; 6] = [
         ("f10_a_server_restarted_while_idle", f10_a_server_restarted_while_idle),
         ("f10_a_server_killed_in_a_step", f10_a_server_killed_in_a_step),
         ("f13_a_store_that_hangs", f13_a_store_that_hangs),

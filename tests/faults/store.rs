@@ -13,10 +13,10 @@ use crate::place::{
 };
 use crate::process::{Process, ring};
 use crate::proxy::{Fate, Proxy, When};
-use crate::{Test, on_each, run, test};
+use crate::{Case, Test, on_each, run, test};
 
 pub(crate) fn tests() -> Vec<Test> {
-    let all: [(&str, fn(Backend)); 3] = [
+    let all: [Case; 3] = [
         ("f27_started_with_wrong_peppers", f27_started_with_wrong_peppers),
         ("f28_two_peppers_side_by_side", f28_two_peppers_side_by_side),
         ("f36_without_randomness", f36_without_randomness),

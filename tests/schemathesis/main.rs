@@ -101,7 +101,7 @@ impl Server {
             let session = app.oneshot(session.body(Body::empty()).unwrap()).await.unwrap();
             let body = session.into_body().collect().await.unwrap().to_bytes();
             let session: serde_json::Value = serde_json::from_slice(&body).unwrap();
-            let csrf = session["csrf_token"].as_str().unwrap().to_owned();
+            let csrf = session.get("csrf_token").unwrap().as_str().unwrap().to_owned();
             (cookie.split_once('=').unwrap().1.to_owned(), csrf)
         })
     }
