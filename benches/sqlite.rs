@@ -122,31 +122,38 @@ fn find(c: &mut Criterion) {
         let count = rows(count);
         let file = LazyCell::new(|| File::of(count));
         let mut group = c.benchmark_group(format!("sqlite find {count}"));
-        for (name, columns) in [("bare, needed columns", NEEDED), ("bare, all columns", ALL)] {
-            group.bench_function(name, |b| {
-                let (mut statement, mut walk) = (file.by_id(columns), Walk::over(file.rows));
-                b.iter(|| {
+        let paths = ["bare, needed columns", "bare, all columns", "store", "verify"];
+        for (timed, path) in paths.into_iter().enumerate() {
+            group.bench_function(path, |b| {
+                let file = &*file;
+                let hallpass = file.hallpass();
+                let [mut needed, mut all] = [NEEDED, ALL].map(|columns| file.by_id(columns));
+                let [mut first, mut second, mut third, mut fourth] =
+                    [(); 4].map(|()| Walk::over(file.rows));
+                let (mut text, context, mut last) = (Text::new(), at_now(), 0);
+                let bare = |statement: &mut Statement<'_>, walk: &mut Walk| {
                     let id = support::id(walk.after(1));
-                    assert_eq!(read(&mut statement, &[&id.as_str()]), 1);
-                });
+                    assert_eq!(read(statement, &[&id.as_str()]), 1);
+                };
+                support::in_turns(
+                    b,
+                    timed,
+                    &mut [
+                        &mut || bare(&mut needed, &mut first),
+                        &mut || bare(&mut all, &mut second),
+                        &mut || {
+                            let id = support::id(third.after(1));
+                            black_box(ready(file.store.find(&id)).expect("a row").expect("known"));
+                        },
+                        &mut || {
+                            let text = text.of(fourth.after(last));
+                            let verified = ready(hallpass.verify(text, &context));
+                            last = answer(verified.expect("good").expires_at());
+                        },
+                    ],
+                );
             });
         }
-        group.bench_function("store", |b| {
-            let (file, mut walk) = (&*file, Walk::over(file.rows));
-            b.iter(|| {
-                let id = support::id(walk.after(1));
-                ready(file.store.find(&id)).expect("a row").expect("known")
-            });
-        });
-        group.bench_function("verify", |b| {
-            let (hallpass, mut walk) = (file.hallpass(), Walk::over(file.rows));
-            let (mut text, context) = (Text::new(), at_now());
-            let mut last = 0;
-            b.iter(|| {
-                let verified = ready(hallpass.verify(text.of(walk.after(last)), &context));
-                last = answer(verified.expect("good").expires_at());
-            });
-        });
         group.finish();
     }
 }

@@ -75,8 +75,8 @@ impl Timestamp {
     /// This instant moved by `delta`, held inside the range.
     #[must_use]
     pub fn saturating_add(self, delta: TimeDelta) -> Self {
-        let bound = if delta < TimeDelta::zero() { Self::MIN } else { Self::MAX };
-        self.checked_add(delta).unwrap_or(bound)
+        self.checked_add(delta)
+            .unwrap_or_else(|| if delta < TimeDelta::zero() { Self::MIN } else { Self::MAX })
     }
 
     /// This instant moved back by `delta`, held inside the range.

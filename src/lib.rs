@@ -35,8 +35,9 @@
 //!
 //! None is on by default. `sqlite` adds [`SqliteStore`](store), `http` the framework-neutral
 //! boundary, `oauth` the OAuth endpoints, `jwt` access tokens that other services verify, `tower`,
-//! `axum`, `actix`, `rocket` and `tonic` the adapters, `tokio` a maintenance loop, `tracing` an event
-//! sink.
+//! `axum`, `actix`, `rocket` and `tonic` the adapters, `api` the management API, `console` the pages
+//! for it, `client` what programs need that use tokens, `cli` commands for tokens, `tokio` a
+//! maintenance loop, `tracing` an event sink.
 
 #![warn(clippy::string_slice)]
 #![cfg_attr(test, expect(clippy::string_slice, reason = "tests cut ASCII texts"))]
@@ -88,6 +89,8 @@ pub use oauth::OAuth;
 pub use owner::{EveryOwner, OwnerDirectory, OwnerDirectoryError, OwnerFacts, OwnerKind, Rights};
 pub use policy::{Ceiling, Expiry, ExpiryError, Policy, PolicyError};
 pub use scope::*;
+#[cfg(feature = "tokio")]
+pub use store::LimitedStore;
 #[cfg(feature = "conformance")]
 #[doc(inline)]
 pub use store::conformance;
@@ -107,13 +110,15 @@ pub use token::*;
 #[cfg(all(
     doctest,
     feature = "sqlite",
+    feature = "api",
     feature = "axum",
     feature = "actix",
     feature = "rocket",
     feature = "tonic",
     feature = "oauth",
     feature = "jwt",
-    feature = "console"
+    feature = "console",
+    feature = "cli"
 ))]
 #[doc = include_str!("../README.md")]
 mod readme {}

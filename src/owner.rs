@@ -66,7 +66,7 @@ pub struct OwnerFacts {
 impl OwnerFacts {
     /// An active local account with these rights.
     #[must_use]
-    pub fn active(rights: Rights) -> Self {
+    pub const fn active(rights: Rights) -> Self {
         Self { active: true, kind: OwnerKind::Local, rights }
     }
 }

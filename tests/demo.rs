@@ -585,6 +585,30 @@ fn release_scopes_are_asked_for_by_name() {
     assert_eq!(taken.json()["type"], "urn:demo:problem:name-taken");
 }
 
+#[test]
+fn a_scope_beyond_the_owners_rights_is_refused_and_nothing_is_stored() {
+    let demo = Demo::start();
+    let body = json!({"name": "x", "scopes": ["release:admin"]});
+    for owner in ["alice", "bob"] {
+        let refused = demo.post(RELEASE).user(owner).json(&body).expect(403).json();
+        assert_eq!(refused["type"], "urn:demo:problem:forbidden");
+        assert_eq!(refused["detail"], "the owner does not have the scope `release:admin`");
+        assert_eq!(demo.get(RELEASE).user(owner).expect(200).json()["tokens"], json!([]));
+        // Not even beside one that the owner has.
+        let both = json!({"name": "x", "scopes": ["release:read", "release:admin"]});
+        demo.post(RELEASE).user(owner).json(&both).expect(403);
+        assert_eq!(demo.get(RELEASE).user(owner).expect(200).json()["tokens"], json!([]));
+    }
+    let path = "/api/v1/releases";
+    let admin = demo.token("root", RELEASE, &body);
+    let writer = json!({"name": "y", "scopes": ["release:write"]});
+    let writer = demo.token("alice", RELEASE, &writer);
+    demo.post(path).bearer(text(&writer, "token")).expect(201);
+    demo.ask("DELETE", path).bearer(text(&writer, "token")).expect(403);
+    demo.ask("DELETE", path).bearer(text(&admin, "token")).expect(204);
+    assert_eq!(demo.get(path).bearer(text(&writer, "token")).expect(200).json(), json!([]));
+}
+
 // The hosting platform.
 
 #[test]

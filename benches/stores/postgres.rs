@@ -13,7 +13,7 @@ use crate::load::{Step, Taken, in_turns};
 use crate::postgres_server::Server;
 use crate::{is_test, sizes, table, wanted};
 
-/// How many connections the driver alone is given, as many as serve it best.
+/// How many connections the driver alone is given for many reads, as many as serve it best.
 const LINES: usize = 4;
 /// How many tokens an owner has.
 const EACH: u32 = 20;
@@ -112,14 +112,14 @@ async fn column(client: &Client, sql: &str) -> Vec<String> {
 
 /// The driver alone: the store's own statement, prepared once for each of a few connections, on
 /// which as many as come are under way at a time.
-async fn bare(server: &Server, database: &str) -> Step {
+async fn bare(server: &Server, database: &str, connections: usize) -> Step {
     let mut lines = Vec::new();
     let columns = "id, kind, tenant, owner, name, description, scopes, resources, networks, \
          audience, created_at, created_by, not_before, expires_at, last_used_at, last_used_ip, \
          last_used_agent, rotated_at, superseded_at, grace_until, first_used_at, suspended_at, \
          revoked_at, revoked_by, revoked_reason, parent, client, metadata, notices, version, \
          digest, superseded, idempotency_key, idempotency_request";
-    for _ in 0..LINES {
+    for _ in 0..connections {
         let client = server.client(database).await;
         let sql = format!(
             "SELECT {columns} FROM hallpass_tokens LEFT JOIN hallpass_uses ON token = id \
@@ -132,7 +132,7 @@ async fn bare(server: &Server, database: &str) -> Step {
     Arc::new(move |number| {
         let lines = lines.clone();
         Box::pin(async move {
-            let (client, find) = &lines[number as usize % LINES];
+            let (client, find) = &lines[number as usize % lines.len()];
             let found = client.query(find, &[&id(number).as_str()]).await.unwrap();
             assert_eq!(found.len(), 1);
         })
@@ -145,9 +145,12 @@ async fn reads(server: &Server, database: &str, store: &PostgresStore, tokens: u
         .with_capacity(1_000_000)
         .without_channel()
         .wrap(store.clone());
-    let steps = [bare(server, database).await, finding(store.clone()), looking(Arc::new(cached))];
+    let cached = Arc::new(cached);
     table::head("PostgreSQL: a token by its id");
     for in_flight in [1, 16, 64] {
+        let connections = if in_flight == 1 { 1 } else { LINES };
+        let alone = bare(server, database, connections).await;
+        let steps = [alone, finding(store.clone()), looking(cached.clone())];
         let taken = in_turns(in_flight, tokens.min(1_000_000), &steps).await;
         table::rows(tokens, in_flight, &["driver", "store", "cached store"], &taken);
     }

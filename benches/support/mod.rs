@@ -254,6 +254,28 @@ impl Floor {
     }
 }
 
+/// Times one of several steps that all have their turn, so that each finds the caches as the
+/// others leave them, whichever is measured first.
+pub(crate) fn in_turns(bencher: &mut Bencher<'_>, timed: usize, steps: &mut [&mut dyn FnMut()]) {
+    const TURN: u64 = 64;
+    bencher.iter_custom(|iterations| {
+        let mut spent = Duration::ZERO;
+        let mut left = iterations;
+        while left > 0 {
+            let turn = left.min(TURN);
+            for (place, step) in steps.iter_mut().enumerate() {
+                let started = Instant::now();
+                (0..turn).for_each(|_| step());
+                if place == timed {
+                    spent += started.elapsed();
+                }
+            }
+            left -= turn;
+        }
+        spent
+    });
+}
+
 /// Most tokens issued into one store, so that memory stays bounded.
 const ISSUES: u64 = 20_000;
 

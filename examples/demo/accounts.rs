@@ -6,12 +6,13 @@ use argon2::Argon2;
 use argon2::password_hash::{Error as HashError, PasswordHasher, PasswordVerifier};
 use async_trait::async_trait;
 use hallpass::{
-    Owner, OwnerDirectory, OwnerDirectoryError, OwnerFacts, OwnerKind, Rights, ScopeCatalog, Tenant,
+    Owner, OwnerDirectory, OwnerDirectoryError, OwnerFacts, OwnerKind, Rights, ScopeCatalog,
+    ScopeSet, Tenant,
 };
 use std::sync::Arc;
 use tokio::sync::{Mutex, Semaphore};
 
-use super::catalog::Product;
+use super::catalog::{ADMIN_SCOPE, Product};
 
 /// Most passwords that are checked at once; each check takes some 20 MB and a processor.
 const CHECKS_AT_ONCE: usize = 2;
@@ -48,7 +49,8 @@ pub(crate) struct Accounts {
     /// What the password of somebody unknown is checked against, so that it takes as long.
     decoy: String,
     checks: Semaphore,
-    rights: Vec<(Tenant, Rights)>,
+    /// What people may do in each product, and what administrators may.
+    rights: Vec<(Tenant, ScopeSet, ScopeSet)>,
 }
 
 impl Accounts {
@@ -74,8 +76,11 @@ impl Accounts {
         }
         let mut rights = Vec::new();
         for product in Product::ALL {
-            let own = catalog.set(product.scopes(catalog)).map_err(|_| HashError::Internal)?;
-            rights.push((product.tenant(), Rights::Only(own)));
+            let everything = product.scopes(catalog);
+            let common = product.scopes(catalog).filter(|scope| scope != ADMIN_SCOPE);
+            let common = catalog.set(common).map_err(|_| HashError::Internal)?;
+            let everything = catalog.set(everything).map_err(|_| HashError::Internal)?;
+            rights.push((product.tenant(), common, everything));
         }
         let decoy = hash("nobody's password")?.to_string();
         Ok(Self { all, argon2, decoy, checks: Semaphore::new(CHECKS_AT_ONCE), rights })
@@ -116,11 +121,13 @@ impl OwnerDirectory for Accounts {
         Ok(self.resident(tenant, owner))
     }
 
-    /// In each product everybody may do what that product offers, and nothing else.
+    /// In each product everybody may do what that product offers, less what is for
+    /// administrators, and nothing else.
     fn resident(&self, tenant: &Tenant, owner: &Owner) -> Option<OwnerFacts> {
         let account = Accounts::find(self, owner.as_str())?;
-        let (_, rights) = self.rights.iter().find(|(product, _)| product == tenant)?;
-        Some(OwnerFacts { active: true, kind: account.kind, rights: *rights })
+        let (_, common, all) = self.rights.iter().find(|(product, ..)| product == tenant)?;
+        let rights = Rights::Only(if account.is_admin { *all } else { *common });
+        Some(OwnerFacts { active: true, kind: account.kind, rights })
     }
 }
 

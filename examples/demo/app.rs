@@ -28,7 +28,7 @@ use super::catalog::{Product, catalog};
 use super::oauth::{self, Endpoints, REPORTS};
 use super::problem::Problem;
 use super::session::Sessions;
-use super::{automation, data, hosting, me, pages, playground, release};
+use super::{automation, data, hosting, manage, me, pages, playground, release};
 
 /// Most live tokens of an account, over all products.
 pub(crate) const QUOTA: u32 = 50;
@@ -155,7 +155,8 @@ impl App {
             .route("/healthz", get(async || "ok\n"))
             .layer(DefaultBodyLimit::max(MAX_BODY))
             .layer(middleware::map_response(keep_from_caches))
-            // They say themselves who may keep what.
+            // They say themselves who may keep what, and how long a body may be.
+            .merge(manage::api(self.host.clone())?.into_router())
             .merge(oauth::routes(self))
             .with_state(self.clone()))
     }

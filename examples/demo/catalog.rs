@@ -54,6 +54,9 @@ impl Product {
     }
 }
 
+/// The one scope that only an administrator has, and can give a token.
+pub(crate) const ADMIN_SCOPE: &str = "release:admin";
+
 /// The API methods of the hosting platform that a token can be limited to.
 pub(crate) const HOSTING_METHODS: [&str; 10] = [
     "environment.control.getenvs",
@@ -102,6 +105,7 @@ pub(crate) fn catalog() -> Result<ScopeCatalog, CatalogError> {
         .scope(scope(Product::Automation, "write", "Change things too").implies(["read"]))
         .scope(scope(Product::Release, "release:read", "See releases"))
         .scope(scope(Product::Release, "release:write", "Start releases").implies(["release:read"]))
+        .scope(scope(Product::Release, ADMIN_SCOPE, "Forget releases").implies(["release:write"]))
         .scope(scope(Product::Release, "webhook", "Trigger webhooks"))
         .scope(scope(Product::Playground, "playground", "Log in to the playground"))
         .scope(scope(Product::Data, "profile", "See who you are"))
@@ -125,7 +129,7 @@ mod tests {
     fn every_scope_belongs_to_one_product() {
         let catalog = catalog().unwrap();
         let per_product = Product::ALL.map(|product| product.scopes(&catalog).count());
-        assert_eq!(per_product, [2, 3, 10, 1, 3]);
+        assert_eq!(per_product, [2, 4, 10, 1, 3]);
         assert_eq!(catalog.iter().len(), per_product.iter().sum::<usize>());
         for product in Product::ALL {
             assert_eq!(Product::of(&product.tenant()), Some(product));

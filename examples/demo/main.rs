@@ -13,6 +13,7 @@ mod catalog;
 mod data;
 mod guide;
 mod hosting;
+mod manage;
 mod me;
 mod oauth;
 pub(crate) mod options;

@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json as Answer, Router};
 use hallpass::axum::GuardedRouter;
 use hallpass::{Issue, Sources, Verified};
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::app::{App, needs, usual_sources};
 use super::body::Json;
-use super::catalog::Product;
+use super::catalog::{ADMIN_SCOPE, Product};
 use super::problem::Problem;
 use super::sign_in::SignedIn;
 use super::tokens::{NewToken, created, list_and_delete};
@@ -30,7 +30,8 @@ pub(crate) fn routes(app: &App) -> Result<Router<App>, Box<dyn Error + Send + Sy
     let hooks = app.boundary_with(Sources::bearer().header(WEBHOOK_HEADER))?;
     let api = GuardedRouter::new(api)
         .route("/api/v1/releases", needs("release:read"), get(list))
-        .route("/api/v1/releases", needs("release:write"), post(start));
+        .route("/api/v1/releases", needs("release:write"), post(start))
+        .route("/api/v1/releases", needs(ADMIN_SCOPE), delete(forget));
     let hooks =
         GuardedRouter::new(hooks).route("/webhooks/{endpoint}", needs("webhook"), post(trigger));
     Ok(Router::new()
@@ -92,6 +93,12 @@ async fn start(
     }
     releases.push(release.clone());
     Ok((StatusCode::CREATED, Answer(release)))
+}
+
+/// Forgets all releases.
+async fn forget(State(app): State<App>, _: Verified) -> StatusCode {
+    app.releases.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    StatusCode::NO_CONTENT
 }
 
 async fn trigger(token: Verified, Path(endpoint): Path<String>) -> Answer<serde_json::Value> {

@@ -21,7 +21,7 @@ use super::accounts::{Account, Accounts};
 use super::catalog::Product;
 
 /// The cookie. `__Host-` makes browsers insist on `Secure`, on this host alone, and on `Path=/`.
-const COOKIE_NAME: &str = "__Host-demo";
+pub(crate) const COOKIE_NAME: &str = "__Host-demo";
 /// How long a session lasts, used or not.
 const LIFE: TimeDelta = TimeDelta::hours(12);
 /// How long a session lasts that is not used.

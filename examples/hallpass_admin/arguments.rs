@@ -169,7 +169,6 @@ pub(crate) struct Migrate {
 const REASON: &str = "Why: requested, leaked, password_changed, owner_deleted, idle or reused";
 
 fn id(text: &str) -> Result<TokenId, &'static str> {
-    // A whole token here would be in the list of processes; its text is not repeated.
     text.parse().map_err(|_| "write the 16 letters and digits between the second and third `_`")
 }
 

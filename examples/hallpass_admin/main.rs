@@ -21,7 +21,7 @@ mod moves;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
+use clap::CommandFactory as _;
 use hallpass::cli::Failure;
 use hallpass::{Clock as _, SystemClock, TokenStore};
 
@@ -34,7 +34,8 @@ async fn main() -> ExitCode {
 }
 
 pub(crate) async fn run() -> ExitCode {
-    let Arguments { database, command } = Arguments::parse();
+    const INSTEAD: &str = "give its id, or the token to `who-is` on standard input";
+    let Arguments { database, command } = hallpass::cli::parse(Arguments::command(), INSTEAD);
     match act(database, command).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),

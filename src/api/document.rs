@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use utoipa::ToSchema;
 use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::link::LinkBuilder;
 use utoipa::openapi::path::{
     Operation as Described, OperationBuilder, Parameter, ParameterBuilder, ParameterIn,
     ParameterStyle, PathsBuilder,
@@ -20,6 +21,7 @@ use utoipa::openapi::{
 };
 
 use super::answer::{JSON, PROBLEM_JSON};
+use super::refine::refine;
 use super::route::{Access, Body, Operation, ROUTES, Route};
 use crate::credential::Problem as Refused;
 use crate::host::{Host, MountPath};
@@ -55,7 +57,9 @@ pub(super) fn written(
         .paths(paths)
         .components(Some(components(session_cookie).build()))
         .build();
-    document.to_json().map(Bytes::from)
+    let mut document = serde_json::to_value(&document)?;
+    refine(&mut document, host.hallpass());
+    serde_json::to_vec(&document).map(Bytes::from)
 }
 
 const DESCRIPTION: &str = "Personal access tokens: issue, list, edit, copy, rotate, suspend, revoke. \
@@ -173,6 +177,15 @@ fn success(route: &Route, status: u16, says: &str, schema: Option<&str>) -> Resp
     }
     if status == 201 {
         response = response.header("Location", header("Where the token is"));
+    }
+    if schema == Some("Issued") && route.access == Access::Session {
+        for operation in ["Read", "Edit", "Revoke", "Rotate", "Suspend", "Resume"] {
+            let link = LinkBuilder::new()
+                .operation_id(operation)
+                .parameter("id", "$response.body#/token/id")
+                .build();
+            response = response.link(operation, RefOr::T(link));
+        }
     }
     response.build()
 }

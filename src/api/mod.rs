@@ -71,6 +71,7 @@ mod json;
 mod own;
 mod problem;
 mod query;
+mod refine;
 mod request;
 mod route;
 mod service;

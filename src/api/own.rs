@@ -22,7 +22,7 @@ type Answered = Result<Response<Bytes>, Failure>;
 
 /// Most scopes, and most things, of a check.
 const MAX_CHECKED: usize = 64;
-/// Longest name of a thing, in bytes.
+/// Longest name of a thing, in characters.
 const MAX_RESOURCE_LEN: usize = 256;
 
 /// Answers whoever presents a token.
@@ -104,8 +104,8 @@ impl Presented<'_> {
             }
         }
         for (index, name) in resources.iter().enumerate().take(MAX_CHECKED) {
-            if name.is_empty() || name.len() > MAX_RESOURCE_LEN {
-                let detail = "a resource is 1 to 256 bytes long";
+            if !(1..=MAX_RESOURCE_LEN).contains(&name.chars().count()) {
+                let detail = "a resource is 1 to 256 characters long";
                 problems.push(member(&format!("/resources/{index}"), "invalid", detail));
             }
         }

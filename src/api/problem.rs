@@ -74,8 +74,6 @@ codes! {
         "A token from an exchange or a refresh cannot be changed";
     ChangedMeanwhile = 409 "changed-meanwhile" "Changed meanwhile"
         "The token was changed in the meantime; read it again";
-    SuspendedByAdministrator = 409 "suspended-by-administrator" "Suspended by an administrator"
-        "An administrator suspended the token, and only an administrator can resume it";
     PreconditionFailed = 412 "precondition-failed" "Changed meanwhile"
         "The token is not the one that If-Match names; read it again";
     BodyTooLarge = 413 "body-too-large" "Body too large"

@@ -199,3 +199,41 @@ fn filter(
     filter.client = asked.client;
     Ok(filter)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a client writes is what is read.
+    #[test]
+    fn the_pairs_of_a_query_are_read_back() {
+        let at = |text: &str| Some(text.parse().unwrap());
+        let asked = ListQuery {
+            filter: Filter {
+                status: Some(vec![Status::Active, Status::NotYetValid]),
+                kind: Some(vec![Kind::Application]),
+                q: Some("100% & żółw+=".to_owned()),
+                scope: Some("repo:read".to_owned()),
+                created_before: at("2026-11-22T09:00:00.000001Z"),
+                expires_from: at("2026-11-22T09:00:00Z"),
+                expires_before: at("2027-11-22T09:00:00Z"),
+                unused_since: at("2026-01-01T00:00:00Z"),
+                client: Some("phone".to_owned()),
+                owner: Some("u 1".to_owned()),
+                tenant: Some("t2".to_owned()),
+                family: Some("ABCDEFGHIJKLMNOP".parse().unwrap()),
+            },
+            sort: Some((Sort::ExpiresAt, true)),
+            limit: Some(7),
+            cursor: Some("abc".to_owned()),
+        };
+        let encoded =
+            |text: &str| -> String { text.bytes().map(|byte| format!("%{byte:02X}")).collect() };
+        let pairs = asked.pairs();
+        assert_eq!(pairs.len(), 15);
+        let query: Vec<String> =
+            pairs.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+        assert_eq!(read(Some(&query.join("&"))).unwrap(), asked);
+        assert_eq!(read(None).unwrap(), ListQuery::default());
+    }
+}

@@ -130,12 +130,7 @@ const ISSUED: Success = (201, "The secret is shown this one time", Some("Issued"
 const LIST: &[Code] = &[Code::InvalidQuery, Code::InvalidCursor, Code::NotFound];
 const BULK: &[Code] = &[Code::ConfirmationRequired, Code::NotFound];
 const STATE: &[Code] = &[Code::TokenEnded, Code::ChangedMeanwhile];
-const RESUMED: &[Code] = &[
-    Code::TokenEnded,
-    Code::ChangedMeanwhile,
-    Code::ConfirmationRequired,
-    Code::SuspendedByAdministrator,
-];
+const RESUMED: &[Code] = &[Code::TokenEnded, Code::ChangedMeanwhile, Code::ConfirmationRequired];
 
 use Access::{Administrator, Public, Session, Token};
 use Body::{None as NoBody, Optional, Required};
@@ -319,7 +314,7 @@ pub(super) static ROUTES: &[Route] = &[
     route(
         Method::POST,
         "/admin/tokens/revoke",
-        (Administrator, Operation::RevokeMany, Required("Revoke")),
+        (Administrator, Operation::RevokeMany, Required("RevokeAny")),
         "Revoke several tokens of any owners",
         (REVOKED, BULK),
     ),
@@ -341,7 +336,7 @@ pub(super) static ROUTES: &[Route] = &[
         Method::POST,
         "/admin/tokens/{id}/suspend",
         (Administrator, Operation::Suspend, NoBody),
-        "Set anybody's token aside; its owner cannot take it back",
+        "Set anybody's token aside",
         (TOKEN, STATE),
     ),
     route(
@@ -349,7 +344,7 @@ pub(super) static ROUTES: &[Route] = &[
         "/admin/tokens/{id}/resume",
         (Administrator, Operation::Resume, NoBody),
         "Take anybody's suspended token back",
-        (TOKEN, &[Code::TokenEnded, Code::ChangedMeanwhile, Code::ConfirmationRequired]),
+        (TOKEN, RESUMED),
     ),
     route(
         Method::POST,
@@ -377,14 +372,16 @@ pub(super) enum Match<'a> {
     Nothing,
 }
 
-/// Looks a path below the mount path up. `HEAD` is `GET`.
+/// Looks a path below the mount path up: the first form that it has is its own. `HEAD` is `GET`.
 pub(super) fn find<'a>(method: &Method, path: &'a str) -> Match<'a> {
     let method = if *method == Method::HEAD { &Method::GET } else { method };
+    let Some((form, id)) =
+        ROUTES.iter().find_map(|route| Some((route.path, matched(route.path, path)?)))
+    else {
+        return Match::Nothing;
+    };
     let mut methods: Vec<&str> = Vec::new();
-    for route in ROUTES {
-        let Some(id) = matched(route.path, path) else {
-            continue;
-        };
+    for route in ROUTES.iter().filter(|route| route.path == form) {
         if route.method == *method {
             return Match::Found(route, id);
         }
@@ -393,9 +390,7 @@ pub(super) fn find<'a>(method: &Method, path: &'a str) -> Match<'a> {
             methods.push("HEAD");
         }
     }
-    // `/tokens/revoke` reads like the id of a token where it is not posted to.
-    methods.dedup();
-    if methods.is_empty() { Match::Nothing } else { Match::Methods(methods.join(", ")) }
+    Match::Methods(methods.join(", "))
 }
 
 /// The text in place of the id, if there is one, should the path be of this form.
@@ -447,6 +442,7 @@ mod tests {
         }
         assert_eq!(methods("/tokens"), "GET, HEAD, POST");
         assert_eq!(methods("/tokens/x"), "GET, HEAD, PATCH, DELETE");
+        assert_eq!(methods("/tokens/revoke"), "POST");
     }
 
     #[test]

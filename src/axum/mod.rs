@@ -45,6 +45,7 @@
 //! ```
 
 mod extract;
+mod guard;
 #[cfg(feature = "oauth")]
 mod oauth;
 mod router;

@@ -4,6 +4,7 @@ use ::axum::Router;
 use ::axum::routing::MethodRouter;
 
 use super::extract::{original_uri, peer};
+use super::guard::RouteLayer;
 use crate::credential::{Boundary, Requirement, RouteError};
 
 /// A router on which every route says what it asks for.
@@ -34,7 +35,7 @@ impl<S: Clone + Send + Sync + 'static> GuardedRouter<S> {
         match self.boundary.require(requirement) {
             Ok(guard) => {
                 let guard = guard.peer_from(peer).uri_copy_in(original_uri);
-                self.router = self.router.route(path, methods.layer(guard));
+                self.router = self.router.route(path, methods.layer(RouteLayer(guard)));
             }
             Err(error) => {
                 self.error.get_or_insert(RouteError::new(path, error));

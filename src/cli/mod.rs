@@ -67,7 +67,7 @@ pub use arguments::{
 pub use backend::{Backend, Identity, LoggedIn, NewPat, Pat, PatWithSecret};
 pub use failure::{Class, Failure};
 pub use management::ManagementBackend;
-pub use run::Cli;
+pub use run::{Cli, parse};
 pub use session::{SavedSession, SessionFile};
 pub use span::{ParseSpanError, PatExpiry, ago, day, parse_span};
 pub use table::table;

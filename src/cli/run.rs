@@ -39,19 +39,8 @@ impl<P: CommandFactory + FromArgMatches> Cli<P> {
     /// A token on the command line is never repeated to anybody, but recognised for what it is.
     #[must_use]
     pub fn parse(&self) -> P {
-        let parsed = self.command().try_get_matches();
-        parsed.and_then(|matches| P::from_arg_matches(&matches)).unwrap_or_else(|error| {
-            if error.use_stderr() && std::env::args().any(|argument| holds_token(&argument)) {
-                let failure = Failure::new(
-                    Class::Usage,
-                    "a token is on the command line, where everybody on this machine can read it",
-                );
-                let hint = format!("make another one, and put it into {} or a file", self.variable);
-                say_error(&failure.with_hint(hint));
-                std::process::exit(Class::Usage.code().into());
-            }
-            error.exit()
-        })
+        let instead = format!("make another one, and put it into {} or a file", self.variable);
+        parse(self.command(), &instead)
     }
 
     /// Runs a command; the exit code is 0 or that of a [`Class`].
@@ -228,6 +217,26 @@ impl<P> fmt::Debug for Cli<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cli").field("variable", &self.variable).finish_non_exhaustive()
     }
+}
+
+/// What is on the command line, as `clap::Parser::parse` tells, but for a token that is there by
+/// mistake: it is not repeated in the error, which says `instead`, like "pipe it in".
+#[must_use]
+pub fn parse<P: FromArgMatches>(command: clap::Command, instead: &str) -> P {
+    let parsed = command.try_get_matches().and_then(|matches| P::from_arg_matches(&matches));
+    parsed.unwrap_or_else(|error| {
+        let mut arguments = std::env::args_os();
+        if error.use_stderr() && arguments.any(|argument| holds_token(&argument.to_string_lossy()))
+        {
+            let failure = Failure::new(
+                Class::Usage,
+                "a token is on the command line, where everybody on this machine can read it",
+            );
+            say_error(&failure.with_hint(instead));
+            std::process::exit(Class::Usage.code().into());
+        }
+        error.exit()
+    })
 }
 
 /// Whether a part of an argument has the beginning and the length of a token.

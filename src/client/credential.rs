@@ -16,7 +16,7 @@ pub const MAX_CREDENTIAL_LEN: usize = 8 * 1024;
 /// The text of a token, as whoever uses it has it.
 ///
 /// It is made of the bytes that RFC 6750 section 2.1 allows: letters, digits and `-._~+/=`. It is
-/// wiped from memory when dropped, though not the copies that the HTTP library makes; its `Debug`
+/// wiped from memory when dropped, though not the copies in requests; its `Debug`
 /// shows nothing, and [`expose`](Self::expose) is the one way out.
 pub struct Credential(Zeroizing<String>);
 

@@ -147,12 +147,24 @@ fn bare(bytes: &[u8]) -> Result<&str, Problem> {
     let padding = bytes.iter().rev().take_while(|byte| **byte == b'=').count();
     let (body, _) =
         bytes.split_at_checked(bytes.len() - padding).ok_or(Problem::MalformedCredential)?;
-    // Looking at every byte without a branch takes a fifth of the time of stopping at a bad one.
-    let allowed = body.iter().fold(true, |allowed, byte| allowed & is_b64token_byte(*byte));
-    if body.is_empty() || !allowed {
+    if body.is_empty() || !is_b64token(body) {
         return Err(Problem::MalformedCredential);
     }
     std::str::from_utf8(bytes).map_err(|_| Problem::MalformedCredential)
+}
+
+/// Whether all bytes may be in a `b64token` before its padding.
+///
+/// Sixteen bytes are checked at a time; the last ones once more, together with those before them.
+fn is_b64token(bytes: &[u8]) -> bool {
+    fn all(block: &[u8; 16]) -> bool {
+        block.iter().fold(true, |all, byte| all & is_b64token_byte(*byte))
+    }
+    let (blocks, short) = bytes.as_chunks();
+    match bytes.last_chunk() {
+        Some(last) => blocks.iter().chain([last]).all(all),
+        None => short.iter().copied().all(is_b64token_byte),
+    }
 }
 
 /// Whether a byte may be in a `b64token` before its padding.

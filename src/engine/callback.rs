@@ -9,31 +9,22 @@ use crate::owner::{OwnerDirectoryError, OwnerFacts, Rights};
 use crate::scope::ScopeSet;
 use crate::token::{Owner, Tenant};
 
-impl Engine {
-    /// What the directory knows of an owner now, if it can tell without waiting.
-    pub(super) fn resident_owner(
-        &self,
-        tenant: &Tenant,
-        owner: &Owner,
-    ) -> Result<Option<OwnerFacts>, OwnerDirectoryError> {
-        match &self.owners {
-            None => Ok(Some(OwnerFacts::active(Rights::All))),
-            Some(owners) => contained(|| owners.resident(tenant, owner)),
-        }
-    }
+/// What is known of every owner where there is no directory.
+pub(super) const EVERYBODY: &OwnerFacts = &OwnerFacts::active(Rights::All);
 
+impl Engine {
     /// What the directory knows of an owner now.
     pub(super) async fn owner(
         &self,
         tenant: &Tenant,
         owner: &Owner,
     ) -> Result<Option<OwnerFacts>, OwnerDirectoryError> {
-        if let Some(facts) = self.resident_owner(tenant, owner)? {
+        let Some(owners) = &self.owners else {
+            return Ok(Some(*EVERYBODY));
+        };
+        if let Some(facts) = contained(|| owners.resident(tenant, owner))? {
             return Ok(Some(facts));
         }
-        let Some(owners) = &self.owners else {
-            return Ok(None);
-        };
         let mut answer = contained(|| owners.find(tenant, owner))?;
         poll_fn(|context| match contained(|| answer.as_mut().poll(context)) {
             Ok(poll) => poll,
@@ -43,6 +34,7 @@ impl Engine {
     }
 
     /// What is left of `scopes` for an owner now.
+    #[inline]
     pub(super) fn limit(
         &self,
         owner: &OwnerFacts,
@@ -55,7 +47,8 @@ impl Engine {
     }
 }
 
-fn contained<T>(callback: impl FnOnce() -> T) -> Result<T, OwnerDirectoryError> {
+/// The answer of a callback, or that it panicked.
+pub(super) fn contained<T>(callback: impl FnOnce() -> T) -> Result<T, OwnerDirectoryError> {
     // What a callback left half done is its own; nothing of the engine is borrowed mutably here.
     catch_unwind(AssertUnwindSafe(callback))
         .map_err(|_| OwnerDirectoryError("a callback of the app panicked".into()))

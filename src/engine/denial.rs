@@ -47,8 +47,17 @@ impl fmt::Debug for Denial {
     }
 }
 
+/// The refusal of a text with this id for this reason.
+pub(super) fn denied(id: Option<&TokenId>, reason: DenialReason) -> VerifyError {
+    VerifyError::Denied(Denial { reason, id: id.copied() })
+}
+
 /// Exactly why a text was refused.
+///
+/// As wide as a word, as [`Kind`](crate::Kind) is: what is returned either with a reason or with a
+/// value is then copied as words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u64)]
 #[non_exhaustive]
 pub enum DenialReason {
     /// Not a token of this app: grammar, brand or checksum.

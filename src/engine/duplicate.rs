@@ -88,14 +88,14 @@ impl OnBehalf<'_> {
         token.metadata = source.metadata;
         token.created_by = self.caller.actor();
         token.expires_at = expires_at;
-        let draft = Draft { token, idempotency, quota: engine.policy.quota };
-        let issued = engine.store_new(draft, engine.policy.unique_names, now).await?;
+        let draft = Draft::new(token, idempotency, engine.policy.quota);
+        let made = engine.store_new(draft, engine.policy.unique_names, now).await?;
         let event = Event::Issued {
-            token: Subject::from(&issued.token),
+            token: Subject::from(&made.record.token),
             by: self.caller.actor(),
             parent: None,
         };
         engine.events.emit(now, &event);
-        Ok(issued)
+        Ok(made.into())
     }
 }

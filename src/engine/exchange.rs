@@ -4,12 +4,11 @@ use std::net::IpAddr;
 
 use chrono::TimeDelta;
 
-use super::denial::{DenialReason, Outage, VerifyError};
+use super::denial::{DenialReason, Outage, VerifyError, denied};
 use super::event::{Event, Subject};
 use super::issue::{Draft, IssueError, Issued};
 use super::settings::{ScopeWish, SettingsError, check_parties};
 use super::verified::{Context, Verified};
-use super::verify::denied;
 use super::{Engine, Hallpass};
 use crate::clock::Timestamp;
 use crate::policy::ExpiryError;
@@ -287,8 +286,8 @@ impl Engine {
         if exchange.unless_networked && token.networks != Networks::Anywhere {
             return Err(refused(DenialReason::WrongNetwork));
         }
-        let draft = Draft { token, idempotency: None, quota: self.policy.exchange_quota };
-        let issued = self.store_new(draft, false, now).await?;
+        let draft = Draft::new(token, None, self.policy.exchange_quota);
+        let issued: Issued = self.store_new(draft, false, now).await?.into();
         let event = Event::Issued {
             token: Subject::from(&issued.token),
             by: verified.actor(),

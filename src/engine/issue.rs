@@ -12,11 +12,11 @@ use super::settings::{
 use super::{Engine, Hallpass};
 use crate::clock::Timestamp;
 use crate::policy::{Expiry, ExpiryError};
-use crate::scope::{ParseResourceError, Resources};
+use crate::scope::{ParseResourceError, Resources, ScopeSet};
 use crate::store::{Admission, Conflict, StoreError};
 use crate::token::{
     EntropyError, IdempotencyKey, Kind, Metadata, Networks, Owner, ParseLabelError, PlainToken,
-    Record, Tenant, Token, TokenId, TokenText,
+    Record, Tenant, Token, TokenDigest, TokenId, TokenText,
 };
 
 /// A token to be issued.
@@ -267,7 +267,7 @@ impl Hallpass {
     /// [`IssueError`] tells what is not allowed or failed; nothing was issued then, unless it is
     /// a store's outage.
     pub async fn issue(&self, issue: Issue) -> Result<Issued, IssueError> {
-        self.as_system().issue(issue).await
+        Ok(self.as_system().make(issue).await?.into())
     }
 
     /// Issues a token as the app itself, unless its owner has a live one of the name.
@@ -286,12 +286,7 @@ impl OnBehalf<'_> {
     /// [`IssueError`] tells what is not allowed or failed; nothing was issued then, unless it is
     /// a store's outage.
     pub async fn issue(&self, issue: Issue) -> Result<Issued, IssueError> {
-        let now = self.engine.clock.now();
-        let draft = self.draft(issue, now).await?;
-        let unique_name = self.engine.policy.unique_names;
-        let issued = self.engine.store_new(draft, unique_name, now).await?;
-        self.tell_issued(&issued.token, now);
-        Ok(issued)
+        Ok(self.make(issue).await?.into())
     }
 
     /// Issues a token, unless its owner has a live one of the name.
@@ -302,9 +297,9 @@ impl OnBehalf<'_> {
         let now = self.engine.clock.now();
         let draft = self.draft(issue, now).await?;
         match self.engine.store_new(draft, true, now).await {
-            Ok(issued) => {
-                self.tell_issued(&issued.token, now);
-                Ok(Ensured::Issued(Box::new(issued)))
+            Ok(made) => {
+                self.tell_issued(&made.record.token, now);
+                Ok(Ensured::Issued(Box::new(made.into())))
             }
             Err(IssueError::NameTaken { by }) => match self.engine.store.find(&by).await? {
                 Some(record) => Ok(Ensured::Existing(Box::new(record.token))),
@@ -312,6 +307,15 @@ impl OnBehalf<'_> {
             },
             Err(other) => Err(other),
         }
+    }
+
+    async fn make(&self, issue: Issue) -> Result<Made, IssueError> {
+        let now = self.engine.clock.now();
+        let draft = self.draft(issue, now).await?;
+        let unique_name = self.engine.policy.unique_names;
+        let made = self.engine.store_new(draft, unique_name, now).await?;
+        self.tell_issued(&made.record.token, now);
+        Ok(made)
     }
 
     fn tell_issued(&self, token: &Token, now: Timestamp) {
@@ -322,6 +326,15 @@ impl OnBehalf<'_> {
 
     /// Checks a request and makes of it all of a token but its id.
     pub(super) async fn draft(&self, issue: Issue, now: Timestamp) -> Result<Draft, IssueError> {
+        let (draft, set) = self.check_request(issue, now)?;
+        let token = &draft.record.token;
+        let facts = self.engine.admitted_owner(&token.tenant, &token.owner).await?;
+        self.engine.check_rights(&facts, &set)?;
+        Ok(draft)
+    }
+
+    /// Checks what a request says by itself, and tells which scopes it amounts to.
+    fn check_request(&self, issue: Issue, now: Timestamp) -> Result<(Draft, ScopeSet), IssueError> {
         let request = issue.idempotency_key.is_some().then(|| format!("{issue:?}"));
         let (tenant, owner) = self.owner_of(&issue)?;
         self.confirm(now).map_err(|_| IssueError::Unconfirmed)?;
@@ -337,8 +350,6 @@ impl OnBehalf<'_> {
         };
         let resources = issue.resources.map_err(SettingsError::from)?;
         let (scopes, set) = self.engine.resolve_wish(&issue.wish, issue.kind)?;
-        let facts = self.engine.admitted_owner(&tenant, &owner).await?;
-        self.engine.check_rights(&facts, &set)?;
         let expires_at = self.engine.policy.expiry(issue.expiry, now)?;
         let not_before = match issue.not_before {
             None => None,
@@ -354,7 +365,9 @@ impl OnBehalf<'_> {
             _ => None,
         };
         let nobody = TokenId::from_bytes([b'0'; TokenId::LEN]).ok_or(EntropyError)?;
-        let mut token = Token::new(nobody, issue.kind, owner, name, scopes, now);
+        let token = Token::new(nobody, issue.kind, owner, name, scopes, now);
+        let mut draft = Draft::new(token, idempotency, self.engine.policy.quota);
+        let token = &mut draft.record.token;
         token.tenant = tenant;
         token.description = issue.description;
         token.resources = resources;
@@ -365,7 +378,7 @@ impl OnBehalf<'_> {
         token.expires_at = expires_at;
         token.client = issue.client;
         token.metadata = issue.metadata;
-        Ok(Draft { token, idempotency, quota: self.engine.policy.quota })
+        Ok((draft, set))
     }
 
     /// For whom to issue.
@@ -386,11 +399,35 @@ impl OnBehalf<'_> {
     }
 }
 
-/// All of a token but its id and secret.
+/// All of a token but its id and secret. A record is large, so it stays in one place from here on.
 pub(super) struct Draft {
-    pub(super) token: Token,
-    pub(super) idempotency: Option<IdempotencyKey>,
+    pub(super) record: Box<Record>,
     pub(super) quota: Option<u32>,
+}
+
+impl Draft {
+    #[inline]
+    pub(super) fn new(
+        token: Token,
+        idempotency: Option<IdempotencyKey>,
+        quota: Option<u32>,
+    ) -> Self {
+        let mut record = Box::new(Record::new(token, TokenDigest::blank()));
+        record.idempotency = idempotency;
+        Self { record, quota }
+    }
+}
+
+/// What becomes an [`Issued`] where it is handed out.
+pub(super) struct Made {
+    pub(super) plain: PlainToken,
+    pub(super) record: Box<Record>,
+}
+
+impl From<Made> for Issued {
+    fn from(made: Made) -> Self {
+        Self { plain: made.plain, token: made.record.token }
+    }
 }
 
 impl Engine {
@@ -400,25 +437,22 @@ impl Engine {
         draft: Draft,
         unique_name: bool,
         now: Timestamp,
-    ) -> Result<Issued, IssueError> {
+    ) -> Result<Made, IssueError> {
         /// An id that is taken already is as good as impossible; two in a row are a broken
         /// generator.
         const ATTEMPTS: u32 = 2;
-        let Draft { mut token, idempotency, quota } = draft;
+        let Draft { mut record, quota } = draft;
         let admission = Admission { now, quota, unique_name };
         for attempt in 1.. {
             let (plain, id) =
-                PlainToken::generate(self.brands.current(), token.kind, &*self.entropy)?;
-            token.id = id;
-            let mut record = Record::new(token, self.digest_of(&plain)?);
-            record.idempotency = idempotency;
+                PlainToken::generate(self.brands.current(), record.token.kind, &*self.entropy)?;
+            record.token.id = id;
+            record.digest = self.digest_of(&plain)?;
             match self.store.insert(&record, &admission).await {
-                Ok(()) => return Ok(Issued { plain, token: record.token }),
-                Err(StoreError::Conflict(Conflict::IdTaken)) if attempt < ATTEMPTS => {
-                    token = record.token;
-                }
+                Ok(()) => return Ok(Made { plain, record }),
+                Err(StoreError::Conflict(Conflict::IdTaken)) if attempt < ATTEMPTS => {}
                 Err(StoreError::Conflict(Conflict::Replayed { id })) => {
-                    return Err(self.replayed(&id, idempotency).await);
+                    return Err(self.replayed(&id, record.idempotency).await);
                 }
                 Err(other) => return Err(IssueError::of(other)),
             }
@@ -427,10 +461,7 @@ impl Engine {
     }
 
     /// The digest of a text made here.
-    pub(super) fn digest_of(
-        &self,
-        plain: &PlainToken,
-    ) -> Result<crate::token::TokenDigest, EntropyError> {
+    pub(super) fn digest_of(&self, plain: &PlainToken) -> Result<TokenDigest, EntropyError> {
         // A text that was just generated parses; if it does not, its source is broken.
         let text = TokenText::parse(plain.expose(), &self.brands).map_err(|_| EntropyError)?;
         Ok(self.peppers.digest(&text))

@@ -176,7 +176,9 @@ impl OnBehalf<'_> {
             let position = Position { value: request.sort.value_of(last), id: last.token.id };
             self.engine.seal_cursor(&position, &list(), now)
         });
-        let mut tokens: Vec<Token> = records.into_iter().map(|record| record.token).collect();
+        // Collecting would do it in place and move every record twice.
+        let mut tokens = Vec::with_capacity(records.len());
+        tokens.extend(records.into_iter().map(|record| record.token));
         self.engine.uses.show_waiting(&mut tokens);
         Ok(Page { tokens, next })
     }

@@ -11,6 +11,7 @@ mod event;
 mod exchange;
 mod introspect;
 mod issue;
+mod judge;
 mod list;
 mod maintain;
 mod offer;

@@ -7,13 +7,13 @@
 
 use serde_json::{Map, Value};
 
-use super::denial::{DenialReason, Outage, VerifyError};
+use super::denial::{DenialReason, Outage, VerifyError, denied};
 use super::event::{Event, Subject};
 use super::issue::{Draft, Issue, IssueError, Issued};
+use super::judge::{Presented, Purpose};
 use super::on_behalf::OnBehalf;
 use super::settings::{ScopeWish, SettingsError};
 use super::verified::{Context, Verified};
-use super::verify::{Presented, Purpose, denied};
 use super::{Engine, Hallpass};
 use crate::clock::Timestamp;
 use crate::policy::{Expiry, ExpiryError};
@@ -194,11 +194,12 @@ impl OnBehalf<'_> {
         let lifetime = engine.policy.refresh_lifetime.min(engine.policy.max_lifetime);
         issue.expiry.get_or_insert(Expiry::In(lifetime));
         let mut draft = self.draft(issue, now).await?;
-        let scopes = draft.token.scopes.clone();
-        draft.token.kind = Kind::Refresh;
+        let scopes = draft.record.token.scopes.clone();
+        draft.record.token.kind = Kind::Refresh;
         draft.quota = engine.policy.refresh_quota;
-        let end = engine.policy.application_end(draft.token.expires_at, now)?;
-        let refresh = engine.store_new(draft, engine.policy.unique_names, now).await?;
+        let end = engine.policy.application_end(draft.record.token.expires_at, now)?;
+        let made = engine.store_new(draft, engine.policy.unique_names, now).await?;
+        let refresh = Issued::from(made);
         let access = match engine.store_application(&refresh.token, scopes, end, now).await {
             Ok(access) => access,
             Err(error) => {
@@ -348,8 +349,8 @@ impl Engine {
         );
         self.inherit(&mut token, grant);
         token.expires_at = grant.expires_at;
-        let draft = Draft { token, idempotency: None, quota: None };
-        let issued = self.store_new(draft, false, now).await?;
+        let draft = Draft::new(token, None, None);
+        let issued: Issued = self.store_new(draft, false, now).await?.into();
         let turned = async {
             if let Some(lost) = lost
                 && lost.token.rotation.is_none()
@@ -420,8 +421,8 @@ impl Engine {
         let mut token = Token::new(grant.id, kind, owner, name, scopes, now);
         self.inherit(&mut token, grant);
         token.expires_at = Some(end);
-        let draft = Draft { token, idempotency: None, quota: self.policy.exchange_quota };
-        self.store_new(draft, false, now).await
+        let draft = Draft::new(token, None, self.policy.exchange_quota);
+        Ok(self.store_new(draft, false, now).await?.into())
     }
 
     fn inherit(&self, token: &mut Token, grant: &Token) {

@@ -1,9 +1,9 @@
 //! Ends tokens, for good.
 
+use super::denial::denied;
 use super::event::Event;
 use super::on_behalf::{OnBehalf, Unreachable};
 use super::owner_event::OwnerChange;
-use super::verify::denied;
 use super::{Context, DenialReason, Hallpass, Outage, VerifyError};
 use crate::clock::Timestamp;
 use crate::store::{Filter, Reach, StoreError};

@@ -2,13 +2,13 @@
 
 use chrono::TimeDelta;
 
-use super::denial::{DenialReason, Outage, VerifyError};
+use super::denial::{DenialReason, Outage, VerifyError, denied};
 use super::event::{Event, Subject};
 use super::issue::Issued;
+use super::judge::Presented;
 use super::on_behalf::{Closed, OnBehalf, Unconfirmed, Unreachable};
 use super::settings::OwnerError;
 use super::verified::Context;
-use super::verify::{Presented, denied};
 use super::{Engine, Hallpass};
 use crate::clock::Timestamp;
 use crate::policy::{Expiry, ExpiryError};

@@ -146,9 +146,11 @@ impl Engine {
             scopes.extend(preset.scopes().iter().cloned());
         }
         for scope in &wish.scopes {
-            let scope: Scope = scope.parse()?;
-            let declared = self.catalog.get(scope.as_str());
-            scopes.push(declared.ok_or_else(|| unknown(scope.as_str()))?.scope().clone());
+            let Some(declared) = self.catalog.get(scope) else {
+                let scope: Scope = scope.parse()?;
+                return Err(unknown(scope.as_str()));
+            };
+            scopes.push(declared.scope().clone());
         }
         if scopes.is_empty() {
             return Err(SettingsError::NoScope);

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::denial::Forbidden;
-use super::verify::Rest;
+use super::judge::Rest;
 use crate::clock::Timestamp;
 use crate::scope::{Resources, ScopeSet};
 use crate::store::{Facts, RareFacts, tenant};

@@ -1,9 +1,9 @@
 //! Access tokens that are vouched for otherwise than by their secret: by a signature over their id.
 
-use super::denial::{DenialReason, Outage, VerifyError};
+use super::denial::{DenialReason, Outage, VerifyError, denied};
 use super::introspect::Introspection;
+use super::judge::Purpose;
 use super::verified::{Context, Verified};
-use super::verify::{Purpose, denied};
 use super::{Engine, Hallpass};
 use crate::clock::Timestamp;
 use crate::store::Facts;

@@ -1,8 +1,8 @@
 //! Tells whose token a text is.
 
 use super::denial::Outage;
+use super::judge::{Presented, Refusal};
 use super::on_behalf::OnBehalf;
-use super::verify::{Presented, Refusal};
 use crate::store::Facts;
 use crate::token::{Token, TokenText};
 

@@ -53,6 +53,9 @@ impl ScopeSet {
     /// The first scope in `wanted` that this set does not grant.
     #[must_use]
     pub fn first_missing(&self, wanted: &Self) -> Option<&'static Scope> {
+        if self.contains(wanted) {
+            return None;
+        }
         wanted.iter().find(|scope| !self.grants(scope.as_str()))
     }
 

@@ -1,8 +1,10 @@
 //! Which records a list or a revocation is about, and in which order.
 
 use crate::clock::Timestamp;
-use crate::scope::Scope;
-use crate::token::{KindSet, Owner, Record, Status, Tenant, TokenId, fold};
+use crate::scope::{Scope, ScopeList};
+use crate::token::{
+    Kind, KindSet, Lifecycle, Owner, Record, Status, Tenant, Token, TokenId, TokenName, fold,
+};
 
 /// How far a filter reaches. Everything is a value somebody wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,11 +70,14 @@ impl Filter {
     /// Whether a record is one of those meant, at `now`: the reference for every store.
     #[must_use]
     pub fn admits(&self, record: &Record, now: Timestamp) -> bool {
-        let token = &record.token;
+        self.admits_outline(&Outline::from(&record.token), now)
+    }
+
+    pub(super) fn admits_outline(&self, token: &Outline<'_>, now: Timestamp) -> bool {
         let in_reach = match &self.reach {
             Reach::All => true,
-            Reach::Tenant(tenant) => *tenant == token.tenant,
-            Reach::Owner(tenant, owner) => *tenant == token.tenant && *owner == token.owner,
+            Reach::Tenant(tenant) => tenant == token.tenant,
+            Reach::Owner(tenant, owner) => tenant == token.tenant && owner == token.owner,
             Reach::Family(root) => *root == token.id || Some(*root) == token.parent,
         };
         fn holds<T>(condition: Option<&T>, check: impl FnOnce(&T) -> bool) -> bool {
@@ -81,25 +86,60 @@ impl Filter {
         in_reach
             && self.kinds.contains(token.kind)
             && holds(self.ids.as_ref(), |ids| ids.contains(&token.id))
-            && holds(self.statuses.as_ref(), |some| some.contains(&Status::at(token, now)))
+            && holds(self.statuses.as_ref(), |some| some.contains(&token.lifecycle.status(now)))
             && holds(self.text.as_ref(), |text| {
                 let text = fold(text);
                 token.name.key().contains(&text)
-                    || token.description.as_ref().is_some_and(|said| fold(said).contains(&text))
+                    || token.description.is_some_and(|said| fold(said).contains(&text))
                     || fold(token.id.as_str()).contains(&text)
             })
             && holds(self.scope.as_ref(), |scope| token.scopes.contains(scope.as_str()))
             && holds(self.created_before.as_ref(), |instant| token.created_at < *instant)
             && holds(self.expires_from.as_ref(), |instant| {
-                token.expires_at.is_some_and(|end| end >= *instant)
+                token.lifecycle.expires_at.is_some_and(|end| end >= *instant)
             })
             && holds(self.expires_before.as_ref(), |instant| {
-                token.expires_at.is_some_and(|end| end < *instant)
+                token.lifecycle.expires_at.is_some_and(|end| end < *instant)
             })
             && holds(self.unused_since.as_ref(), |instant| {
-                token.last_use.as_ref().is_none_or(|used| used.at < *instant)
+                token.last_used_at.is_none_or(|used| used < *instant)
             })
-            && holds(self.client.as_ref(), |client| token.client.as_ref() == Some(client))
+            && holds(self.client.as_ref(), |client| token.client == Some(client))
+    }
+}
+
+/// What filters and sort keys look at, wherever it lies.
+pub(super) struct Outline<'a> {
+    pub(super) id: TokenId,
+    pub(super) kind: Kind,
+    pub(super) tenant: &'a Tenant,
+    pub(super) owner: &'a Owner,
+    pub(super) name: &'a TokenName,
+    pub(super) description: Option<&'a str>,
+    pub(super) scopes: &'a ScopeList,
+    pub(super) created_at: Timestamp,
+    pub(super) lifecycle: Lifecycle,
+    pub(super) last_used_at: Option<Timestamp>,
+    pub(super) parent: Option<TokenId>,
+    pub(super) client: Option<&'a str>,
+}
+
+impl<'a> From<&'a Token> for Outline<'a> {
+    fn from(token: &'a Token) -> Self {
+        Self {
+            id: token.id,
+            kind: token.kind,
+            tenant: &token.tenant,
+            owner: &token.owner,
+            name: &token.name,
+            description: token.description.as_deref(),
+            scopes: &token.scopes,
+            created_at: token.created_at,
+            lifecycle: token.lifecycle(),
+            last_used_at: token.last_use.as_ref().map(|used| used.at),
+            parent: token.parent,
+            client: token.client.as_deref(),
+        }
     }
 }
 
@@ -121,15 +161,19 @@ impl SortKey {
     /// The value a record is sorted by.
     #[must_use]
     pub fn value_of(self, record: &Record) -> SortValue {
-        let token = &record.token;
+        self.value_in(&Outline::from(&record.token))
+    }
+
+    #[inline]
+    pub(super) fn value_in(self, token: &Outline<'_>) -> SortValue {
         match self {
             Self::CreatedAt => SortValue::Number(token.created_at.as_micros()),
             Self::Name => SortValue::Text(token.name.key()),
             Self::ExpiresAt => {
-                SortValue::Number(token.expires_at.map_or(i64::MAX, Timestamp::as_micros))
+                SortValue::Number(token.lifecycle.expires_at.map_or(i64::MAX, Timestamp::as_micros))
             }
             Self::LastUsedAt => {
-                SortValue::Number(token.last_use.as_ref().map_or(0, |used| used.at.as_micros()))
+                SortValue::Number(token.last_used_at.map_or(0, Timestamp::as_micros))
             }
         }
     }

@@ -108,12 +108,19 @@ impl<S: TokenStore> RestoreGuard<S> {
     /// # Errors
     /// [`StoreError`] if the store cannot be asked or the file not be written.
     pub async fn check(&self) -> Result<bool, StoreError> {
+        // What was seen before the store is asked: others may see more while it answers.
+        let before = self.seen().generation;
         let generation = generation(&self.inner).await?;
         let mut seen = self.seen();
-        if seen.behind || generation == seen.generation {
-            return Ok(seen.behind);
+        if seen.behind {
+            return Ok(true);
         }
-        let now = if generation < seen.generation {
+        // Where less was accepted meanwhile, the answer is from before that.
+        let is_behind = generation < before && before <= seen.generation;
+        if !is_behind && generation <= seen.generation {
+            return Ok(false);
+        }
+        let now = if is_behind {
             // It is behind whether or not that can be written.
             seen.behind = true;
             self.behind.store(true, Ordering::Relaxed);

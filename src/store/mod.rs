@@ -15,9 +15,11 @@ mod facts;
 mod filter;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod finder;
-#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
+#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite", feature = "tokio"))]
 mod gate;
 mod guard;
+#[cfg(feature = "tokio")]
+mod limited;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
@@ -37,6 +39,8 @@ pub(crate) use facts::tenant;
 pub use facts::{Facts, RareFacts};
 pub use filter::{Filter, PageRequest, Position, Reach, SortKey, SortValue};
 pub use guard::RestoreGuard;
+#[cfg(feature = "tokio")]
+pub use limited::LimitedStore;
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresOptions, PostgresStore};

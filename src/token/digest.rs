@@ -7,7 +7,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use subtle::{Choice, ConstantTimeEq};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, optimization_barrier};
 
 use super::text::TokenText;
 
@@ -45,6 +45,11 @@ impl TokenDigest {
     #[must_use]
     pub fn from_stored(text: &str) -> Self {
         Self(Self::read(text).unwrap_or_else(|| Form::Unusable(text.into())))
+    }
+
+    /// That of a record whose secret is not made yet: it matches nothing.
+    pub(crate) fn blank() -> Self {
+        Self(Form::Unusable(Arc::default()))
     }
 
     fn read(text: &str) -> Option<Form> {
@@ -139,7 +144,9 @@ impl Key {
         secret.copy_from_slice(text.secret());
         kind.copy_from_slice(text.kind().padded());
         let digest = *blake3::keyed_hash(&self.0, &message).as_bytes();
-        message.zeroize();
+        // As `zeroize`, which would write byte by byte.
+        message = [0; 64];
+        optimization_barrier(&message);
         digest
     }
 }
@@ -283,13 +290,15 @@ impl PepperRing {
     }
 }
 
-/// Compares two digests as four words in constant time.
+/// Compares two digests as four words in constant time: no branch until all differences are
+/// gathered in one word.
 fn eq(left: &[u8; LEN], right: &[u8; LEN]) -> Choice {
     let (left, _) = left.as_chunks::<8>();
     let (right, _) = right.as_chunks::<8>();
-    left.iter().zip(right).fold(Choice::from(1), |equal, (left, right)| {
-        equal & u64::from_ne_bytes(*left).ct_eq(&u64::from_ne_bytes(*right))
-    })
+    let differences = left.iter().zip(right).fold(0, |differences, (left, right)| {
+        differences | (u64::from_ne_bytes(*left) ^ u64::from_ne_bytes(*right))
+    });
+    differences.ct_eq(&0)
 }
 
 impl fmt::Debug for PepperRing {

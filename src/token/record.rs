@@ -72,6 +72,7 @@ pub struct Token {
 impl Token {
     /// A token with nothing but what every token has. The other fields can be set afterwards.
     #[must_use]
+    #[inline]
     pub fn new(
         id: TokenId,
         kind: Kind,
@@ -148,6 +149,7 @@ pub struct Record {
 impl Record {
     /// The record of a newly issued token.
     #[must_use]
+    #[inline]
     pub fn new(token: Token, digest: TokenDigest) -> Self {
         Self { token, digest, superseded: None, idempotency: None }
     }

@@ -119,11 +119,13 @@ impl<'a> TokenText<'a> {
         };
         let (secret, check) = tail.split_first_chunk().ok_or(ParseTokenError)?;
         let check: &[u8; CHECK_LEN] = check.try_into().map_err(|_| ParseTokenError)?;
+        // The secret and as many digits of the checksum as make whole blocks.
+        let digits: &[u8; SECRET_LEN + 5] = tail.first_chunk().ok_or(ParseTokenError)?;
 
         // Six digits have one value and a value has one spelling in six digits; values past 2^32
         // are no checksum of anything.
         let covered = text.split_last_chunk::<CHECK_LEN>().ok_or(ParseTokenError)?.0;
-        if value(check) != Some(u64::from(crc32fast::hash(covered))) || !all_base62(secret) {
+        if value(check) != Some(u64::from(crc32fast::hash(covered))) || !all_base62(digits) {
             return Err(ParseTokenError);
         }
         let id = TokenId::from_bytes(*id).ok_or(ParseTokenError)?;

@@ -35,6 +35,17 @@ impl<B> GuardBody<B> {
     }
 }
 
+#[cfg(feature = "axum")]
+impl<B: From<Bytes>> GuardBody<B> {
+    /// The same body without this type around it.
+    pub(crate) fn unwrapped(self) -> B {
+        match self.kind {
+            Kind::Inner { body } => body,
+            Kind::Refusal { text } => B::from(text.unwrap_or_default()),
+        }
+    }
+}
+
 impl<B: Body> Body for GuardBody<B>
 where
     B::Data: From<Bytes>,

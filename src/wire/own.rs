@@ -41,7 +41,7 @@ pub struct Check {
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "api", schema(nullable = false, max_items = 64))]
     pub scopes: Option<Vec<String>>,
-    /// Names of things, at most 64 of at most 256 bytes.
+    /// Names of things, at most 64 of 1 to 256 characters.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "api", schema(nullable = false, max_items = 64))]
     pub resources: Option<Vec<String>>,

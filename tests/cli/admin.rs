@@ -124,9 +124,11 @@ fn who_is(world: &World) {
         let told = with_input(&mut admin(world, &demo, &["who-is"]), input);
         assert_eq!((told.code, told.err.as_str(), told.out.as_str()), (code, said, ""), "{input}");
     }
-    // The text is no argument, and if it is, it is not repeated.
-    let typed = done(&mut admin(world, &demo, &["show", &token]));
-    assert_eq!(typed.code, 2);
+    let said = "error: a token is on the command line, where everybody on this machine can read it\n\
+                hint: give its id, or the token to `who-is` on standard input\n";
+    for command in ["show", "who-is", "revoke"] {
+        refused(&mut admin(world, &demo, &[command, &token]), 2, said);
+    }
 }
 
 fn peppers(world: &World) {

@@ -6,5 +6,6 @@ mod exchange;
 mod files;
 mod management;
 mod server;
+mod silence;
 mod strangers;
 mod tls;

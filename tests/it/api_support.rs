@@ -160,10 +160,8 @@ impl Site {
         // A path without an id goes first.
         let mut all: Vec<_> = paths.iter().filter(|(form, _)| fits(form)).collect();
         all.sort_by_key(|(form, _)| form.contains('{'));
-        all.into_iter().find_map(|(_, item)| {
-            let operation = item.get(method.to_ascii_lowercase())?;
-            Some(&operation["responses"])
-        })
+        let (_, item) = all.first()?;
+        Some(&item.get(method.to_ascii_lowercase())?["responses"])
     }
 
     fn check_documented(&self, method: &str, path: &str, answer: &Answer) {

@@ -605,6 +605,40 @@ fn keys_turn_over_without_a_gap() {
     assert!(fetches.count() <= 37, "every five minutes: {}", fetches.count());
 }
 
+#[test]
+fn f09_a_published_key_survives_a_restart() {
+    let mut mint = Mint::new();
+    let parent = mint.world.token("ci");
+    let [(first, kept_first), (next, kept_next)] =
+        [(); 2].map(|()| SigningKey::generate(Algorithm::EdDsa).unwrap());
+    let [first, next] = [first, next].map(|key| key.public().kid().to_owned());
+    let turn = mint.world.now().saturating_add(KeyRing::LEAD);
+    // What a process does that starts with the keys that the host kept.
+    let restart = |mint: &mut Mint| {
+        let read = |der: &[u8]| SigningKey::from_pkcs8(Algorithm::EdDsa, der).unwrap();
+        let ring = KeyRing::new(read(&kept_first));
+        ring.restore(read(&kept_next), turn).unwrap();
+        mint.issuer = JwtIssuer::new(ISSUER, ring);
+    };
+    let signs = |mint: &Mint| {
+        let text = mint.exchange(&parent, Exchange::new().audience(["us"])).unwrap();
+        assert!(run(mint.offline().verify(&text)).is_ok());
+        let header = URL_SAFE_NO_PAD.decode(text.split('.').next().unwrap()).unwrap();
+        let header: Value = serde_json::from_slice(&header).unwrap();
+        header["kid"].as_str().unwrap().to_owned()
+    };
+    restart(&mut mint);
+    let published = mint.issuer.keys().jwks(mint.world.now());
+    assert!(published.contains(&first) && published.contains(&next));
+    mint.world.advance(KeyRing::LEAD - micro());
+    assert_eq!(signs(&mint), first);
+    restart(&mut mint);
+    assert_eq!(signs(&mint), first);
+    mint.world.advance(micro());
+    restart(&mut mint);
+    assert_eq!(signs(&mint), next);
+}
+
 /// What fetches an issuer's keys, and can be out of order.
 #[derive(Debug)]
 struct Fetcher {

@@ -9,6 +9,10 @@
 )]
 
 #[cfg(feature = "api")]
+mod api_lists;
+#[cfg(all(feature = "api", feature = "axum"))]
+mod api_self;
+#[cfg(feature = "api")]
 mod api_session;
 #[cfg(feature = "api")]
 mod api_support;
@@ -53,6 +57,8 @@ mod http_tower;
 mod issue;
 #[cfg(feature = "jwt")]
 mod jwt;
+#[cfg(feature = "tokio")]
+mod limited;
 mod list;
 mod maintain;
 mod narrowing;

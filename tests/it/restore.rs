@@ -9,7 +9,7 @@ use hallpass::{
     SqliteStore, StoreError, VerifyError,
 };
 
-use crate::world::{catalog, ci, run};
+use crate::world::{catalog, ci, run, together};
 
 type Guarded = std::sync::Arc<RestoreGuard<SqliteStore>>;
 
@@ -86,6 +86,21 @@ fn a_database_that_is_replaced_while_it_is_used_is_noticed() {
     assert!(!is_outage(&hallpass, &two));
     assert!(run(hallpass.maintain()).is_err());
     assert!(guard.is_behind() && is_outage(&hallpass, &two));
+}
+
+#[test]
+fn revocations_at_once_are_no_restored_backup() {
+    let directory = tempfile::tempdir().unwrap();
+    let (guard, hallpass) = open(directory.path());
+    together(8, |thread| {
+        for number in 0..5 {
+            let issued = run(hallpass.issue(ci(&format!("{thread} {number}")))).unwrap();
+            run(hallpass.revoke(&issued.token.id, RevocationReason::Requested)).unwrap();
+            assert!(!run(guard.check()).unwrap());
+        }
+    });
+    let file = fs::read_to_string(directory.path().join("generation")).unwrap();
+    assert_eq!(file, "40\n");
 }
 
 #[test]

@@ -37,7 +37,7 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let issuer = format!("http://{address}");
         let settings = Settings {
-            issuer: issuer.clone(),
+            origin: issuer.clone(),
             let_sessions_finish: false,
             data_lifetime: None,
             passwords: ["a", "b", "c", "d"].map(str::to_owned),

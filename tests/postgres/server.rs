@@ -16,13 +16,13 @@ use tokio_postgres::NoTls;
 
 /// A running server. It ends when this is dropped.
 pub(crate) struct Server {
-    bin: PathBuf,
-    directory: TempDir,
-    port: u16,
-    settings: Vec<String>,
-    process: Option<Child>,
-    log: Arc<Mutex<Vec<String>>>,
-    databases: AtomicU32,
+    pub(crate) bin: PathBuf,
+    pub(crate) directory: TempDir,
+    pub(crate) port: u16,
+    pub(crate) settings: Vec<String>,
+    pub(crate) process: Option<Child>,
+    pub(crate) log: Arc<Mutex<Vec<String>>>,
+    pub(crate) databases: AtomicU32,
 }
 
 impl Server {
@@ -113,11 +113,6 @@ impl Server {
         if let Some(mut process) = self.process.take() {
             end(&mut process);
         }
-    }
-
-    #[cfg(feature = "postgres-tls")]
-    pub(crate) fn port(&self) -> u16 {
-        self.port
     }
 
     /// The lines the server wrote so far.
@@ -214,7 +209,7 @@ fn follow(process: &mut Child, log: &Arc<Mutex<Vec<String>>>) -> Receiver<()> {
     thread::spawn(move || {
         let mut ready = Some(ready);
         for line in lines.map_while(Result::ok) {
-            let up = ["ready to accept connections", "process up"];
+            let up = ["ready to accept", "process up"];
             if up.iter().any(|text| line.contains(text))
                 && let Some(ready) = ready.take()
             {
@@ -226,12 +221,12 @@ fn follow(process: &mut Child, log: &Arc<Mutex<Vec<String>>>) -> Receiver<()> {
     told
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Servers refuse to run as root: then another user runs them.
-fn unprivileged(program: &Path) -> Command {
+pub(crate) fn unprivileged(program: &Path) -> Command {
     let Some((user, group)) = other_user() else {
         return Command::new(program);
     };
@@ -241,7 +236,7 @@ fn unprivileged(program: &Path) -> Command {
     command
 }
 
-fn own(path: &Path) {
+pub(crate) fn own(path: &Path) {
     if let Some((user, group)) = other_user() {
         chown(path, Some(user), Some(group)).unwrap();
     }

@@ -31,7 +31,7 @@ fn a_server_must_prove_who_it_is() {
         // Only TLS is let in.
         fs::write(data.join("pg_hba.conf"), "hostssl all all 127.0.0.1/32 trust\n").unwrap();
     });
-    let named = format!("postgres://hallpass@localhost:{}/postgres", server.port());
+    let named = format!("postgres://hallpass@localhost:{}/postgres", server.port);
     let hostaddr = "&hostaddr=127.0.0.1";
     let with = |roots: String| PostgresOptions::new().with_tls_roots(roots);
     HOME.block_on(async {

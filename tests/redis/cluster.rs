@@ -89,6 +89,11 @@ pub(crate) fn tests() -> Vec<Test> {
             "cluster::a_killed_master_is_an_outage_and_no_loss",
             a_killed_master_is_an_outage_and_no_loss,
         ),
+        test(
+            "cluster::f11_a_master_killed_while_tokens_are_revoked",
+            f11_a_master_killed_while_tokens_are_revoked,
+        ),
+        test("cluster::f19_a_master_that_hangs", f19_a_master_that_hangs),
     ];
     for case in CASES {
         tests.push(test(&format!("cluster::{case:?}"), move || {
@@ -231,4 +236,96 @@ fn a_killed_master_is_an_outage_and_no_loss() {
             }
         }
     });
+}
+
+/// A record in whichever shard its number leads to.
+fn of_anybody(number: u32) -> hallpass::Record {
+    record_with(number, |token| token.owner = owner(&number.to_string()))
+}
+
+/// A master dies in the midst of work on all shards. What was acknowledged is in force after its
+/// replica took over (I1, I5), what was not is an outage (I7).
+fn f11_a_master_killed_while_tokens_are_revoked() {
+    let mut cluster = Cluster::start();
+    run(async {
+        let options = RedisOptions::new().with_shards(16).with_replicas(1);
+        let store = options.connect_cluster(cluster.urls()).await.unwrap();
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        for worker in 1..=3_u32 {
+            let (store, tell) = (store.clone(), tell.clone());
+            tokio::spawn(async move {
+                let outage = |error: &StoreError| matches!(error, StoreError::Unavailable(_));
+                for number in worker * 100_000.. {
+                    match store.insert(&of_anybody(number), &anything()).await {
+                        Ok(()) => {}
+                        Err(error) => {
+                            assert!(outage(&error), "{error:?}");
+                            continue;
+                        }
+                    }
+                    let revoked = match store.revoke(&only([number]), &mark(1)).await {
+                        Ok(_) => true,
+                        Err(error) => {
+                            assert!(outage(&error), "{error:?}");
+                            false
+                        }
+                    };
+                    if tell.send((number, revoked)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        let mut acknowledged = Vec::new();
+        while acknowledged.len() < 200 {
+            acknowledged.push(told.recv().await.unwrap());
+        }
+        cluster.master_of("hallpass:{0}").kill();
+        // On the other masters work goes on.
+        while acknowledged.len() < 400 {
+            acknowledged.push(told.recv().await.unwrap());
+        }
+        told.close();
+        while let Some(last) = told.recv().await {
+            acknowledged.push(last);
+        }
+        for (number, revoked) in acknowledged {
+            let found = found_at_last(&store, number).await;
+            assert!(found.token.revocation.is_some() || !revoked, "{number}");
+        }
+    });
+}
+
+/// A master hangs and its replica takes over; every connection to the old one leads nowhere. I7:
+/// the store finds the new one by itself, and says nothing wrong meanwhile.
+fn f19_a_master_that_hangs() {
+    let mut cluster = Cluster::start();
+    run(async {
+        let options = RedisOptions::new().with_shards(16).with_replicas(1);
+        let options = options.with_timeout(Duration::from_secs(1));
+        let store = options.connect_cluster(cluster.urls()).await.unwrap();
+        for number in 0..32 {
+            store.insert(&of_anybody(number), &anything()).await.unwrap();
+            store.revoke(&only([number]), &mark(1)).await.unwrap();
+        }
+        let master = cluster.master_of("hallpass:{0}");
+        master.pause(true);
+        for number in 0..32 {
+            let found = found_at_last(&store, number).await;
+            assert_eq!(found.token.revocation, Some(mark(1)));
+        }
+    });
+}
+
+/// The record, once the store can be asked. Until then it says that it cannot.
+async fn found_at_last(store: &RedisStore, number: u32) -> hallpass::Record {
+    let began = std::time::Instant::now();
+    loop {
+        match store.find(&id(number)).await {
+            Ok(found) => return found.expect("the record"),
+            Err(error) => assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}"),
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "the store is not back");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }

@@ -34,7 +34,7 @@ pub(crate) fn missing() -> Option<String> {
 #[derive(Debug)]
 pub(crate) struct Server {
     process: Child,
-    directory: TempDir,
+    pub(crate) directory: TempDir,
     port: u16,
     settings: Vec<String>,
 }

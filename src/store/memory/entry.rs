@@ -1,8 +1,11 @@
 //! A record, packed.
 
+use std::net::IpAddr;
+
 use crate::clock::Timestamp;
 use crate::scope::{Resources, ScopeCatalog, ScopeList};
-use crate::store::{Facts, RareFacts};
+use crate::store::Facts;
+use crate::store::filter::Outline;
 use crate::token::{
     Actor, IdempotencyKey, LastUse, Metadata, Networks, Record, Revocation, RevocationReason,
     Token, TokenName,
@@ -15,7 +18,15 @@ pub(super) struct Entry {
     pub(super) facts: Facts,
     name: TokenName,
     scopes: ScopeList,
+    used_by: Option<Box<UsedBy>>,
     rest: Option<Box<Rest>>,
+}
+
+/// Who used a token last; when is one of the facts.
+#[derive(Debug)]
+struct UsedBy {
+    ip: Option<IpAddr>,
+    agent: Option<Box<str>>,
 }
 
 #[derive(Debug)]
@@ -23,7 +34,6 @@ struct Rest {
     created_at: Timestamp,
     created_by: Actor,
     description: Option<String>,
-    last_use: Option<LastUse>,
     revoked_by: Actor,
     metadata: Metadata,
     notices: u8,
@@ -38,7 +48,6 @@ impl Entry {
         let plain = token.created_at == facts.lifecycle.issued_at
             && token.created_by == Actor::System
             && token.description.is_none()
-            && token.last_use.is_none()
             && token.revocation.is_none()
             && token.metadata.is_empty()
             && token.notices == 0
@@ -49,14 +58,62 @@ impl Entry {
                 created_at: token.created_at,
                 created_by: token.created_by.clone(),
                 description: token.description.clone(),
-                last_use: token.last_use.clone(),
                 revoked_by: revoked_by.unwrap_or(Actor::System),
                 metadata: token.metadata.clone(),
                 notices: token.notices,
                 idempotency: *idempotency,
             })
         });
-        Self { facts, name: token.name.clone(), scopes, rest }
+        let known = |used: &&LastUse| used.ip.is_some() || used.agent.is_some();
+        let used_by = token
+            .last_use
+            .as_ref()
+            .filter(known)
+            .map(|used| Box::new(UsedBy { ip: used.ip, agent: used.agent.clone() }));
+        Self { facts, name: token.name.clone(), scopes, used_by, rest }
+    }
+
+    /// What filters and sort keys look at.
+    #[inline]
+    pub(super) fn outline(&self) -> Outline<'_> {
+        let facts = &self.facts;
+        let rare = facts.rare.as_deref();
+        Outline {
+            id: facts.id,
+            kind: facts.kind,
+            tenant: facts.tenant(),
+            owner: &facts.owner,
+            name: &self.name,
+            description: self.rest.as_ref().and_then(|rest| rest.description.as_deref()),
+            scopes: &self.scopes,
+            created_at: self.created_at(),
+            lifecycle: facts.lifecycle,
+            last_used_at: facts.last_used_at,
+            parent: rare.and_then(|rare| rare.parent),
+            client: rare.and_then(|rare| rare.client.as_deref()),
+        }
+    }
+
+    /// Whether it is live and counts against the same quota and for the same names as `token`.
+    pub(super) fn counts_with(&self, token: &Token, now: Timestamp) -> bool {
+        let facts = &self.facts;
+        facts.kind == token.kind
+            && facts.owner == token.owner
+            && *facts.tenant() == token.tenant
+            && facts.lifecycle.status(now).is_live()
+    }
+
+    fn created_at(&self) -> Timestamp {
+        self.rest.as_ref().map_or(self.facts.lifecycle.issued_at, |rest| rest.created_at)
+    }
+
+    fn last_use(&self) -> Option<LastUse> {
+        let at = self.facts.last_used_at?;
+        let (ip, agent) = match &self.used_by {
+            Some(by) => (by.ip, by.agent.clone()),
+            None => (None, None),
+        };
+        Some(LastUse { at, ip, agent })
     }
 
     pub(super) fn name(&self) -> &TokenName {
@@ -67,46 +124,45 @@ impl Entry {
         self.rest.as_ref()?.idempotency
     }
 
+    // Written out, so that a record is made where it is put and not moved there.
     pub(super) fn unpack(&self) -> Record {
         let facts = &self.facts;
+        let lifecycle = &facts.lifecycle;
         let rare = facts.rare.as_deref();
         let rest = self.rest.as_deref();
-        let mut token = Token::new(
-            facts.id,
-            facts.kind,
-            facts.owner.clone(),
-            self.name.clone(),
-            self.scopes.clone(),
-            rest.map_or(facts.lifecycle.issued_at, |rest| rest.created_at),
-        );
-        token.tenant = facts.tenant().clone();
-        token.not_before = facts.lifecycle.not_before;
-        token.expires_at = facts.lifecycle.expires_at;
-        token.suspended_at = facts.lifecycle.suspended_at;
-        token.version = facts.version;
-        token.resources = rare.map_or_else(Resources::none, |rare| rare.resources.clone());
-        token.networks = rare.map_or(Networks::Anywhere, |rare| rare.networks.clone());
-        if let Some(RareFacts { audience, parent, client, rotation, .. }) = rare {
-            token.audience.clone_from(audience);
-            token.parent = *parent;
-            token.client.clone_from(client);
-            token.rotation = *rotation;
+        Record {
+            token: Token {
+                id: facts.id,
+                kind: facts.kind,
+                tenant: facts.tenant().clone(),
+                owner: facts.owner.clone(),
+                name: self.name.clone(),
+                description: rest.and_then(|rest| rest.description.clone()),
+                scopes: self.scopes.clone(),
+                resources: rare.map_or_else(Resources::none, |rare| rare.resources.clone()),
+                networks: rare.map_or(Networks::Anywhere, |rare| rare.networks.clone()),
+                audience: rare.map(|rare| rare.audience.clone()).unwrap_or_default(),
+                created_at: self.created_at(),
+                created_by: rest.map_or(Actor::System, |rest| rest.created_by.clone()),
+                not_before: lifecycle.not_before,
+                expires_at: lifecycle.expires_at,
+                last_use: self.last_use(),
+                rotation: rare.and_then(|rare| rare.rotation),
+                suspended_at: lifecycle.suspended_at,
+                revocation: lifecycle.revoked_at.map(|at| Revocation {
+                    at,
+                    by: rest.map_or(Actor::System, |rest| rest.revoked_by.clone()),
+                    reason: facts.revoked_for.unwrap_or(RevocationReason::Requested),
+                }),
+                parent: rare.and_then(|rare| rare.parent),
+                client: rare.and_then(|rare| rare.client.clone()),
+                metadata: rest.map(|rest| rest.metadata.clone()).unwrap_or_default(),
+                notices: rest.map_or(0, |rest| rest.notices),
+                version: facts.version,
+            },
+            digest: facts.digest.clone(),
+            superseded: rare.and_then(|rare| rare.superseded.clone()),
+            idempotency: self.idempotency(),
         }
-        if let Some(rest) = rest {
-            token.created_by = rest.created_by.clone();
-            token.description.clone_from(&rest.description);
-            token.last_use.clone_from(&rest.last_use);
-            token.metadata = rest.metadata.clone();
-            token.notices = rest.notices;
-        }
-        token.revocation = facts.lifecycle.revoked_at.map(|at| Revocation {
-            at,
-            by: rest.map_or(Actor::System, |rest| rest.revoked_by.clone()),
-            reason: facts.revoked_for.unwrap_or(RevocationReason::Requested),
-        });
-        let mut record = Record::new(token, facts.digest.clone());
-        record.superseded = rare.and_then(|rare| rare.superseded.clone());
-        record.idempotency = self.idempotency();
-        record
     }
 }

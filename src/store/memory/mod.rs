@@ -3,6 +3,7 @@
 mod entry;
 
 use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -17,7 +18,7 @@ use super::facts::Facts;
 use super::filter::{Filter, PageRequest, Position, Reach};
 use crate::clock::Timestamp;
 use crate::scope::{ScopeCatalog, ScopeList};
-use crate::token::{IdempotencyKey, Kind, Owner, Record, Revocation, Tenant, TokenId, TokenName};
+use crate::token::{IdempotencyKey, Owner, Record, Revocation, Tenant, Token, TokenId, TokenName};
 
 /// Tokens in memory, gone when the process ends: for tests, examples, and apps whose tokens need
 /// not outlive it.
@@ -34,7 +35,10 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct Writer {
     catalog: ScopeCatalog,
-    owners: HashMap<Holder, Vec<Slot>, RandomState>,
+    /// The tokens of an owner under a hash of it. Two owners may have the same one; a look at the
+    /// token tells whose it is.
+    owners: HashMap<u64, Vec<Slot>, RandomState>,
+    hasher: RandomState,
     children: HashMap<TokenId, Vec<TokenId>, RandomState>,
     issued: HashMap<(Holder, [u8; 16]), TokenId, RandomState>,
     /// Scope lists that records share.
@@ -43,11 +47,38 @@ struct Writer {
 
 type Holder = (Tenant, Owner);
 
+/// The entries while they are looked at; none of them goes away meanwhile.
+type Entries<'a> = papaya::HashMapRef<'a, TokenId, Entry, RandomState, papaya::LocalGuard<'a>>;
+
 /// One token of an owner, and a hash of its name's key by which most other names are told apart.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
     id: TokenId,
     name_hash: u32,
+}
+
+/// The form in which a name is compared, and its hash.
+struct NameKey {
+    key: String,
+    hash: u32,
+}
+
+impl NameKey {
+    fn of(name: &TokenName) -> Self {
+        let key = name.key();
+        Self { hash: crc32fast::hash(key.as_bytes()), key }
+    }
+}
+
+impl Writer {
+    fn key(&self, tenant: &Tenant, owner: &Owner) -> u64 {
+        self.hasher.hash_one((tenant, owner))
+    }
+
+    /// The tokens of an owner, and maybe some of another.
+    fn slots(&self, tenant: &Tenant, owner: &Owner) -> &[Slot] {
+        self.owners.get(&self.key(tenant, owner)).map(Vec::as_slice).unwrap_or_default()
+    }
 }
 
 /// Most scope lists that are kept to be shared by the records that have equal ones.
@@ -86,49 +117,46 @@ impl MemoryStore {
         self.entries.pin().get(id).map(Entry::unpack)
     }
 
-    /// The live token of an owner that has this name, other than `except`.
+    /// Another live token of the same owner and kind that has this name.
     fn holder_of_name(
         &self,
         slots: &[Slot],
-        (kind, name, except): (Kind, &TokenName, Option<&TokenId>),
+        (token, name): (&Token, &NameKey),
         now: Timestamp,
     ) -> Option<TokenId> {
-        let key = name.key();
-        let hash = name_hash(&key);
         let entries = self.entries.pin();
-        let mut alike = slots.iter().filter(|slot| slot.name_hash == hash).map(|slot| slot.id);
+        let mut alike = slots.iter().filter(|slot| slot.name_hash == name.hash).map(|slot| slot.id);
         alike.find(|id| {
-            Some(id) != except
+            *id != token.id
                 && entries.get(id).is_some_and(|entry| {
-                    entry.facts.kind == kind
-                        && entry.facts.lifecycle.status(now).is_live()
-                        && entry.name().key() == key
+                    entry.counts_with(token, now) && entry.name().key() == name.key
                 })
         })
     }
 
-    fn live_tokens(&self, slots: &[Slot], kind: Kind, now: Timestamp) -> usize {
+    fn live_tokens(&self, slots: &[Slot], token: &Token, now: Timestamp) -> usize {
         let entries = self.entries.pin();
-        let live = |slot: &&Slot| {
-            entries.get(&slot.id).is_some_and(|entry| {
-                entry.facts.kind == kind && entry.facts.lifecycle.status(now).is_live()
-            })
-        };
+        let live =
+            |slot: &&Slot| entries.get(&slot.id).is_some_and(|entry| entry.counts_with(token, now));
         slots.iter().filter(live).count()
     }
 
     /// The records that a filter admits, as few as possible looked at.
-    fn matching(&self, writer: &Writer, filter: &Filter, now: Timestamp) -> Vec<Record> {
-        let admitted = |record: &Record| filter.admits(record, now);
-        let by_id = |id: &TokenId| self.record(id);
+    fn matching<'a>(
+        entries: &'a Entries<'_>,
+        writer: &Writer,
+        filter: &Filter,
+        now: Timestamp,
+    ) -> Vec<&'a Entry> {
+        let admitted = |entry: &&Entry| filter.admits_outline(&entry.outline(), now);
+        let by_id = |id: &TokenId| entries.get(id);
         match (&filter.ids, &filter.reach) {
             (Some(ids), _) => {
                 let ids: HashSet<&TokenId> = ids.iter().collect();
                 ids.into_iter().filter_map(by_id).filter(admitted).collect()
             }
             (None, Reach::Owner(tenant, owner)) => {
-                let slots = writer.owners.get(&(tenant.clone(), owner.clone()));
-                let slots = slots.map(Vec::as_slice).unwrap_or_default();
+                let slots = writer.slots(tenant, owner);
                 slots.iter().filter_map(|slot| by_id(&slot.id)).filter(admitted).collect()
             }
             (None, Reach::Family(root)) => {
@@ -136,9 +164,7 @@ impl MemoryStore {
                 let family = std::iter::once(root).chain(children);
                 family.filter_map(by_id).filter(admitted).collect()
             }
-            (None, Reach::All | Reach::Tenant(_)) => {
-                self.entries.pin().values().map(Entry::unpack).filter(admitted).collect()
-            }
+            (None, Reach::All | Reach::Tenant(_)) => entries.values().filter(admitted).collect(),
         }
     }
 
@@ -148,11 +174,12 @@ impl MemoryStore {
         let Some(entry) = entries.remove(id) else {
             return;
         };
-        let holder = (entry.facts.tenant().clone(), entry.facts.owner.clone());
-        if let Some(slots) = writer.owners.get_mut(&holder) {
+        let facts = &entry.facts;
+        let owner = writer.key(facts.tenant(), &facts.owner);
+        if let Some(slots) = writer.owners.get_mut(&owner) {
             slots.retain(|slot| slot.id != *id);
             if slots.is_empty() {
-                writer.owners.remove(&holder);
+                writer.owners.remove(&owner);
             }
         }
         if let Some(parent) = entry.facts.rare.as_ref().and_then(|rare| rare.parent)
@@ -164,13 +191,9 @@ impl MemoryStore {
             }
         }
         if let Some(IdempotencyKey { key, .. }) = entry.idempotency() {
-            writer.issued.remove(&(holder, key));
+            writer.issued.remove(&((facts.tenant().clone(), facts.owner.clone()), key));
         }
     }
-}
-
-fn name_hash(key: &str) -> u32 {
-    crc32fast::hash(key.as_bytes())
 }
 
 #[async_trait]
@@ -180,29 +203,32 @@ impl TokenStore for MemoryStore {
         let token = &record.token;
         let now = admission.now;
         let mut writer = self.writer();
-        let holder = (token.tenant.clone(), token.owner.clone());
-        let issue = record.idempotency.map(|idempotency| (holder.clone(), idempotency.key));
+        let issue = record
+            .idempotency
+            .map(|repeated| ((token.tenant.clone(), token.owner.clone()), repeated.key));
         if let Some(id) = issue.as_ref().and_then(|issue| writer.issued.get(issue)) {
             return Err(Conflict::Replayed { id: *id }.into());
         }
         if self.entries.pin().contains_key(&token.id) {
             return Err(Conflict::IdTaken.into());
         }
-        let slots = writer.owners.get(&holder).map(Vec::as_slice).unwrap_or_default();
+        let owner = writer.key(&token.tenant, &token.owner);
+        let slots = writer.owners.get(&owner).map(Vec::as_slice).unwrap_or_default();
+        let name = NameKey::of(&token.name);
         if admission.unique_name
-            && let Some(by) = self.holder_of_name(slots, (token.kind, &token.name, None), now)
+            && let Some(by) = self.holder_of_name(slots, (token, &name), now)
         {
             return Err(Conflict::NameTaken { by }.into());
         }
         if let Some(limit) = admission.quota {
             let full = usize::try_from(limit).unwrap_or(usize::MAX);
             // Counting live tokens is only worth it where all of them together reach the quota.
-            if slots.len() >= full && self.live_tokens(slots, token.kind, now) >= full {
+            if slots.len() >= full && self.live_tokens(slots, token, now) >= full {
                 return Err(Conflict::QuotaFull { limit }.into());
             }
         }
-        let slot = Slot { id: token.id, name_hash: name_hash(&token.name.key()) };
-        writer.owners.entry(holder).or_default().push(slot);
+        let slot = Slot { id: token.id, name_hash: name.hash };
+        writer.owners.entry(owner).or_default().push(slot);
         if let Some(parent) = token.parent {
             writer.children.entry(parent).or_default().push(token.id);
         }
@@ -223,18 +249,13 @@ impl TokenStore for MemoryStore {
         page: &PageRequest,
         now: Timestamp,
     ) -> Result<Vec<Record>, StoreError> {
-        let writer = self.writer();
-        let mut found: Vec<Option<Record>> =
-            self.matching(&writer, filter, now).into_iter().map(Some).collect();
-        drop(writer);
-        // Records are large, so their places are sorted and not they.
-        let mut places: Vec<(Position, usize)> = found
-            .iter()
-            .enumerate()
-            .filter_map(|(index, record)| {
-                let record = record.as_ref()?;
-                let position = Position { value: page.sort.value_of(record), id: record.token.id };
-                Some((position, index))
+        let entries = self.entries.pin();
+        let found = Self::matching(&entries, &self.writer(), filter, now);
+        let mut places: Vec<(Position, &Entry)> = found
+            .into_iter()
+            .map(|entry| {
+                let value = page.sort.value_in(&entry.outline());
+                (Position { value, id: entry.facts.id }, entry)
             })
             .filter(|(position, _)| {
                 page.after.as_ref().is_none_or(|after| {
@@ -242,10 +263,9 @@ impl TokenStore for MemoryStore {
                 })
             })
             .collect();
-        places.sort_unstable_by(|a, b| if page.descending { b.cmp(a) } else { a.cmp(b) });
+        places.sort_unstable_by(|(a, _), (b, _)| if page.descending { b.cmp(a) } else { a.cmp(b) });
         places.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
-        let mut take = |(_, index): (Position, usize)| found.get_mut(index)?.take();
-        Ok(places.into_iter().filter_map(&mut take).collect())
+        Ok(places.into_iter().map(|(_, entry)| entry.unpack()).collect())
     }
 
     async fn update(
@@ -266,17 +286,16 @@ impl TokenStore for MemoryStore {
             return Err(Conflict::Stale { current: record.token.version }.into());
         }
         if let Some((name, unique)) = &change.name {
-            let holder = (record.token.tenant.clone(), record.token.owner.clone());
-            let slots = writer.owners.get(&holder).map(Vec::as_slice).unwrap_or_default();
-            if *unique
-                && let Some(by) =
-                    self.holder_of_name(slots, (record.token.kind, name, Some(id)), now)
-            {
+            let token = &record.token;
+            let owner = writer.key(&token.tenant, &token.owner);
+            let name = NameKey::of(name);
+            let slots = writer.owners.get_mut(&owner).map(Vec::as_mut_slice).unwrap_or_default();
+            if *unique && let Some(by) = self.holder_of_name(slots, (token, &name), now) {
                 return Err(Conflict::NameTaken { by }.into());
             }
-            let name_hash = name_hash(&name.key());
-            let slots = writer.owners.get_mut(&holder).into_iter().flatten();
-            slots.filter(|slot| slot.id == *id).for_each(|slot| slot.name_hash = name_hash);
+            for slot in slots.iter_mut().filter(|slot| slot.id == *id) {
+                slot.name_hash = name.hash;
+            }
         }
         change.apply_to(&mut record);
         self.put(&mut writer, &record);
@@ -286,9 +305,11 @@ impl TokenStore for MemoryStore {
     async fn revoke(&self, filter: &Filter, mark: &Revocation) -> Result<Vec<TokenId>, StoreError> {
         let mut writer = self.writer();
         let mut revoked = Vec::new();
-        for mut record in self.matching(&writer, filter, mark.at) {
-            if record.token.revocation.is_none() {
-                revoked.push(record.token.id);
+        let entries = self.entries.pin();
+        for entry in Self::matching(&entries, &writer, filter, mark.at) {
+            if entry.facts.lifecycle.revoked_at.is_none() {
+                revoked.push(entry.facts.id);
+                let mut record = entry.unpack();
                 record.token.revocation = Some(mark.clone());
                 record.token.version += 1;
                 self.put(&mut writer, &record);

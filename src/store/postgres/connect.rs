@@ -2,13 +2,15 @@
 
 use std::pin::Pin;
 use std::str::FromStr as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use deadpool_postgres::Connect;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
-use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::config::{Host, LoadBalanceHosts, SslMode, TargetSessionAttrs};
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{AsyncMessage, Client, Config, Error, NoTls, Socket};
 
@@ -68,6 +70,10 @@ pub(super) struct Connector {
     pub(super) tls: super::tls::MakeTls,
     /// What every connection is told first.
     pub(super) greeting: String,
+    /// How long each but the last of several hosts may take to let us in.
+    pub(super) patience: Duration,
+    /// Which of them did last.
+    pub(super) last: Arc<AtomicUsize>,
 }
 
 impl Connector {
@@ -77,8 +83,28 @@ impl Connector {
         config: &Config,
     ) -> BoxFuture<'static, Result<(Client, Messages), Error>> {
         let (connector, config) = (self.clone(), config.clone());
-        let future = async move { connector.connect_by_mode(config).await };
+        let future = async move { connector.connect_in_turn(config).await };
         Box::pin(Entered { home: self.home.clone(), future: Box::pin(future) })
+    }
+
+    /// Tries one host after the other, that which let us in last before the others. The driver
+    /// does so too, but waits for ever for one that is silent.
+    async fn connect_in_turn(&self, config: Config) -> Result<(Client, Messages), Error> {
+        let hosts = each_host(&config);
+        let first = self.last.load(Ordering::Relaxed);
+        for place in 0..hosts.len() {
+            let place = (first + place) % hosts.len();
+            let Some(host) = hosts.get(place) else {
+                break;
+            };
+            let connecting = self.connect_by_mode(host.clone());
+            if let Ok(Ok(connected)) = tokio::time::timeout(self.patience, connecting).await {
+                self.last.store(place, Ordering::Relaxed);
+                return Ok(connected);
+            }
+        }
+        // It is the only one, or none lets us in, and the driver says why.
+        self.connect_by_mode(config).await
     }
 
     #[cfg(feature = "postgres-tls")]
@@ -136,6 +162,49 @@ impl Connect for Connector {
     }
 }
 
+/// The same settings for each of several hosts alone; nothing where there is one, or the driver is
+/// to choose among them.
+fn each_host(config: &Config) -> Vec<Config> {
+    let count = config.get_hosts().len().max(config.get_hostaddrs().len());
+    if count < 2 || config.get_load_balance_hosts() != LoadBalanceHosts::Disable {
+        return Vec::new();
+    }
+    (0..count).map(|place| one_host(config, place)).collect()
+}
+
+fn one_host(config: &Config, place: usize) -> Config {
+    let mut one = Config::new();
+    match config.get_hosts().get(place) {
+        Some(Host::Tcp(host)) => {
+            one.host(host);
+        }
+        #[cfg(unix)]
+        Some(Host::Unix(path)) => {
+            one.host_path(path);
+        }
+        None => {}
+    }
+    let ports = config.get_ports();
+    let _ = config.get_hostaddrs().get(place).map(|address| one.hostaddr(*address));
+    let _ = ports.get(place).or(ports.first()).map(|port| one.port(*port));
+    let _ = config.get_user().map(|user| one.user(user));
+    let _ = config.get_password().map(|password| one.password(password));
+    let _ = config.get_dbname().map(|name| one.dbname(name));
+    let _ = config.get_options().map(|options| one.options(options));
+    let _ = config.get_application_name().map(|name| one.application_name(name));
+    let _ = config.get_connect_timeout().map(|timeout| one.connect_timeout(*timeout));
+    let _ = config.get_tcp_user_timeout().map(|timeout| one.tcp_user_timeout(*timeout));
+    let _ = config.get_keepalives_interval().map(|interval| one.keepalives_interval(interval));
+    let _ = config.get_keepalives_retries().map(|retries| one.keepalives_retries(retries));
+    one.ssl_mode(config.get_ssl_mode())
+        .ssl_negotiation(config.get_ssl_negotiation())
+        .keepalives(config.get_keepalives())
+        .keepalives_idle(config.get_keepalives_idle())
+        .target_session_attrs(config.get_target_session_attrs())
+        .channel_binding(config.get_channel_binding());
+    one
+}
+
 /// Reads a URL. Beyond what the driver knows, `sslmode` may be `verify-ca` or `verify-full`:
 /// with rustls, `require` verifies as `verify-full` does.
 pub(super) fn read_url(url: &str) -> Result<Config, StoreError> {
@@ -188,6 +257,22 @@ mod tests {
             let error = read_url(wrong).unwrap_err();
             assert!(matches!(error, StoreError::Unavailable(_)), "{wrong}");
         }
+    }
+
+    #[test]
+    fn each_of_several_hosts_has_the_same_settings() {
+        let settings = "u:p@{}/d?options=-c%20x&application_name=a&sslmode=require&connect_timeout=3\
+            &keepalives=0&keepalives_idle=5&tcp_user_timeout=7&keepalives_interval=8\
+            &keepalives_retries=9&channel_binding=disable&sslnegotiation=direct\
+            &target_session_attrs=read-write";
+        let url = |hosts: &str| format!("postgres://{}", settings.replace("{}", hosts));
+        let several = read_url(&url("a:1,b:2")).unwrap();
+        let alone = each_host(&several);
+        assert_eq!(alone, ["a:1", "b:2"].map(|host| read_url(&url(host)).unwrap()));
+        assert!(each_host(&read_url(&url("a")).unwrap()).is_empty());
+        assert!(
+            each_host(&read_url(&(url("a,b") + "&load_balance_hosts=random")).unwrap()).is_empty()
+        );
     }
 
     #[test]

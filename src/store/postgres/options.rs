@@ -1,6 +1,7 @@
 //! How a database is connected to.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
@@ -43,6 +44,10 @@ pub struct PostgresOptions {
     #[cfg(feature = "postgres-tls")]
     pub(super) tls_roots: Option<Vec<u8>>,
 }
+
+/// Fails on a standby, with an error that says so.
+const NO_STANDBY: &str = "SELECT CASE WHEN pg_is_in_recovery() \
+    THEN 'this server is a standby, which lags behind' ELSE '0' END::integer";
 
 impl Default for PostgresOptions {
     fn default() -> Self {
@@ -149,7 +154,9 @@ impl PostgresOptions {
     /// The URL is as libpq has it. `sslmode` is honoured: `disable`, `prefer` (the default: TLS if
     /// it can be had), `require`, and `verify-full`. With feature `postgres-tls`, `require`
     /// verifies the server as `verify-full` does; without it, `require` cannot be met and
-    /// connecting fails. Of several hosts, the one that takes writes is used.
+    /// connecting fails. Of several hosts, the one that takes writes is used; one that does not
+    /// answer within a quarter of the time limit is passed over. A standby is refused: it lags
+    /// behind, and would accept tokens that are revoked.
     ///
     /// # Errors
     /// [`StoreError::Schema`] if the tables are of a later version, or cannot be migrated;
@@ -209,11 +216,13 @@ impl PostgresOptions {
             #[cfg(feature = "postgres-tls")]
             tls: super::tls::make(self.tls_roots.as_deref())?,
             greeting,
+            patience: self.timeout / 4,
+            last: Arc::default(),
         })
     }
 
     fn greeting(&self) -> String {
-        if self.pooler { String::new() } else { self.settings("SET") }
+        if self.pooler { String::new() } else { format!("{}; {NO_STANDBY}", self.settings("SET")) }
     }
 
     /// A node that hangs in the middle of a transaction must not hold its locks for ever.

@@ -76,16 +76,17 @@ impl Shapes {
 
 /// A connection taken from the pool. It goes back there, unless its user gave up on it after
 /// waiting for long: then it may hang, and is closed.
-pub(super) struct Held {
+pub(super) struct Held<'a> {
     client: Option<Object>,
     since: Instant,
     patience: Duration,
+    silence: &'a Silence,
     settled: bool,
 }
 
-impl Held {
-    pub(super) fn new(client: Object, patience: Duration) -> Self {
-        Self { client: Some(client), since: Instant::now(), patience, settled: false }
+impl<'a> Held<'a> {
+    pub(super) fn new(client: Object, patience: Duration, silence: &'a Silence) -> Self {
+        Self { client: Some(client), since: Instant::now(), patience, silence, settled: false }
     }
 
     /// The connection. It is there until this is dropped.
@@ -96,10 +97,11 @@ impl Held {
     /// The server answered: the connection works, or is known to be closed.
     pub(super) fn settle(mut self) {
         self.settled = true;
+        self.silence.end();
     }
 }
 
-impl Drop for Held {
+impl Drop for Held<'_> {
     fn drop(&mut self) {
         if !self.settled
             && self.since.elapsed() >= self.patience
@@ -107,5 +109,27 @@ impl Drop for Held {
         {
             drop(Object::take(client));
         }
+    }
+}
+
+/// Since when the database was asked and answered nobody. Connections to a machine that is gone do
+/// not break; only this tells that they are worth nothing, even if nobody waits for long.
+#[derive(Debug, Default)]
+pub(super) struct Silence(Mutex<Option<Instant>>);
+
+impl Silence {
+    /// Notes that the database is asked. Says whether there was silence for this long; then it
+    /// begins anew.
+    pub(super) fn ask(&self, patience: Duration) -> bool {
+        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lasts = since.is_some_and(|since| since.elapsed() >= patience);
+        if lasts || since.is_none() {
+            *since = Some(Instant::now());
+        }
+        lasts
+    }
+
+    fn end(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }

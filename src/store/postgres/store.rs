@@ -12,7 +12,7 @@ use super::connect::{Connector, Home};
 use super::error::StepError;
 use super::listen::Listener;
 use super::options::PostgresOptions;
-use super::session::{Held, Session, Shapes};
+use super::session::{Held, Session, Shapes, Silence};
 use super::sql::Sql;
 use super::steps::{Generation, Insert, List, Revoke, Step, Touch, Update};
 use super::value::{text, texts};
@@ -52,6 +52,7 @@ pub struct PostgresStore(Arc<Inner>);
 struct Inner {
     home: Home,
     pool: Pool,
+    silence: Silence,
     sql: Sql,
     shapes: Option<Shapes>,
     timeout: Duration,
@@ -106,6 +107,7 @@ impl PostgresStore {
         Self(Arc::new(Inner {
             home,
             pool,
+            silence: Silence::default(),
             sql,
             shapes: (!options.pooler).then(Shapes::default),
             timeout: options.timeout,
@@ -159,8 +161,13 @@ impl Inner {
         Err(StepError::Overtaken)
     }
 
-    async fn hold(&self) -> Result<Held, StepError> {
-        Ok(Held::new(self.pool.get().await?, self.timeout / 2))
+    async fn hold(&self) -> Result<Held<'_>, StepError> {
+        let patience = self.timeout / 2;
+        if self.silence.ask(patience) {
+            // Dropping them here closes them.
+            drop(self.pool.retain(|_, _| false));
+        }
+        Ok(Held::new(self.pool.get().await?, patience, &self.silence))
     }
 
     async fn attempt<S: Step>(&self, client: &mut Object, step: &S) -> Result<S::Done, StepError> {

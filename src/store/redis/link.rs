@@ -1,8 +1,11 @@
 //! The connections to a server or a cluster, and which node a command goes to.
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionLike as _, ConnectionManager};
+use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{
     MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr,
@@ -17,15 +20,135 @@ use crate::store::StoreError;
 /// One multiplexed connection to a server, or one to each node of a cluster.
 #[derive(Clone)]
 pub(super) enum Wire {
-    Single(ConnectionManager),
-    Cluster(ClusterConnection),
+    Single(Arc<Single>),
+    Cluster(Arc<Cluster>),
+}
+
+/// The connection to a server. The driver makes a new one where the old one breaks; where it leads
+/// nowhere, as to a machine that is gone, nothing breaks, and it is given up for its silence.
+pub(super) struct Single {
+    connect: Box<dyn Fn() -> RedisResult<ConnectionManager> + Send + Sync>,
+    patience: Duration,
+    current: Mutex<Current>,
+}
+
+struct Current {
+    manager: ConnectionManager,
+    /// Counts the connections.
+    number: u64,
+    /// When the first question was asked since the last answer.
+    silent_since: Option<Instant>,
+}
+
+impl Single {
+    /// A connection that is given up if something was asked and nothing was answered for this
+    /// long.
+    pub(super) fn new(
+        patience: Duration,
+        connect: impl Fn() -> RedisResult<ConnectionManager> + Send + Sync + 'static,
+    ) -> RedisResult<Self> {
+        let current = Current { manager: connect()?, number: 0, silent_since: None };
+        Ok(Self { connect: Box::new(connect), patience, current: Mutex::new(current) })
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn ask<T>(
+        &self,
+        ask: impl AsyncFnOnce(ConnectionManager) -> RedisResult<T>,
+    ) -> RedisResult<T> {
+        let (manager, number) = {
+            let mut current = self.current();
+            if current.silent_since.is_some_and(|since| since.elapsed() >= self.patience) {
+                current.manager = (self.connect)()?;
+                current.number += 1;
+                current.silent_since = None;
+            }
+            current.silent_since.get_or_insert_with(Instant::now);
+            (current.manager.clone(), current.number)
+        };
+        let answer = ask(manager).await;
+        let mut current = self.current();
+        if current.number == number {
+            current.silent_since = None;
+        }
+        answer
+    }
+}
+
+/// The connections to a cluster. The driver looks for another master where a connection breaks, and
+/// asks the same one again where it is only silent; then everything is connected anew.
+pub(super) struct Cluster {
+    client: ClusterClient,
+    runtime: Handle,
+    patience: Duration,
+    current: Mutex<ClusterConnection>,
+    connecting: AtomicBool,
+}
+
+impl Cluster {
+    /// Connections that are given up if somebody waited this long for an answer, or longer, and
+    /// went away without one.
+    pub(super) async fn connect(client: ClusterClient, patience: Duration) -> RedisResult<Self> {
+        let current = Mutex::new(client.get_async_connection().await?);
+        let (runtime, connecting) = (Handle::current(), AtomicBool::new(false));
+        Ok(Self { client, runtime, patience, current, connecting })
+    }
+
+    /// The connections, and who waits for an answer on them.
+    fn ask(self: &Arc<Self>) -> (ClusterConnection, Asking) {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        (current, Asking { cluster: self.clone(), since: Instant::now(), answered: false })
+    }
+
+    fn connect_anew(self: Arc<Self>) {
+        if self.connecting.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.runtime.clone().spawn(async move {
+            if let Ok(connected) = self.client.get_async_connection().await {
+                *self.current.lock().unwrap_or_else(PoisonError::into_inner) = connected;
+            }
+            self.connecting.store(false, Ordering::Release);
+        });
+    }
+}
+
+/// Somebody who waits for an answer of a cluster.
+struct Asking {
+    cluster: Arc<Cluster>,
+    since: Instant,
+    answered: bool,
+}
+
+impl Asking {
+    fn answered(mut self) {
+        self.answered = true;
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        if !self.answered && self.since.elapsed() >= self.cluster.patience {
+            self.cluster.clone().connect_anew();
+        }
+    }
 }
 
 impl Wire {
     async fn send(&self, command: &Cmd) -> RedisResult<Value> {
         let answer = match self.clone() {
-            Self::Single(mut wire) => wire.req_packed_command(command).await,
-            Self::Cluster(mut wire) => wire.req_packed_command(command).await,
+            Self::Single(wire) => {
+                wire.ask(async |mut wire| wire.req_packed_command(command).await).await
+            }
+            Self::Cluster(cluster) => {
+                let (mut wire, asking) = cluster.ask();
+                let answer = wire.req_packed_command(command).await;
+                asking.answered();
+                answer
+            }
         };
         answer?.extract_error()
     }
@@ -35,11 +158,17 @@ impl Wire {
     async fn send_all(&self, pipeline: Pipeline, key: &str) -> RedisResult<Vec<Value>> {
         let count = pipeline.len();
         let answers = match self.clone() {
-            Self::Single(mut wire) => wire.req_packed_commands(&pipeline, 0, count).await?,
-            Self::Cluster(mut wire) => {
+            Self::Single(wire) => {
+                wire.ask(async |mut wire| wire.req_packed_commands(&pipeline, 0, count).await)
+                    .await?
+            }
+            Self::Cluster(cluster) => {
                 let route = Route::with_key(key, SlotAddr::Master);
                 let route = SingleNodeRoutingInfo::SpecificNode(route);
-                wire.route_pipeline(pipeline, 0, count, route).await?
+                let (mut wire, asking) = cluster.ask();
+                let answers = wire.route_pipeline(pipeline, 0, count, route).await;
+                asking.answered();
+                answers?
             }
         };
         answers.into_iter().map(Value::extract_error).collect()
@@ -116,11 +245,13 @@ impl Link {
 
     /// Sends a command to every node.
     pub(super) async fn everywhere(&self, command: &Cmd) -> Result<Vec<Value>, StoreError> {
-        let Wire::Cluster(mut wire) = self.reads.clone() else {
+        let Wire::Cluster(cluster) = &self.reads else {
             return Ok(vec![self.in_time(self.reads.send(command)).await?]);
         };
+        let (mut wire, asking) = cluster.ask();
         let nodes = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllNodes, None));
         let answers = self.in_time(wire.route_command(command.clone(), nodes)).await?;
+        asking.answered();
         match answers {
             Value::Map(answers) => {
                 let answers = answers.into_iter().map(|(_, answer)| answer.extract_error());

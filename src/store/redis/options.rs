@@ -1,5 +1,6 @@
 //! How a server or a cluster is connected to.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
@@ -9,7 +10,7 @@ use tokio::runtime::Handle;
 
 use super::durability;
 use super::error::outage;
-use super::link::{Link, Wire};
+use super::link::{Cluster, Link, Single, Wire};
 use super::store::{Inner, RedisStore};
 use crate::store::StoreError;
 use crate::store::gate::Gate;
@@ -140,12 +141,17 @@ impl RedisOptions {
             .set_connection_timeout(Some(self.timeout))
             // The link keeps the time.
             .set_response_timeout(None);
-        let connect = || ConnectionManager::new_with_config(client.clone(), config.clone());
-        let reads = Wire::Single(connect().await.map_err(outage)?);
-        let writes = match self.replicas {
-            0 => reads.clone(),
-            _ => Wire::Single(connect().await.map_err(outage)?),
+        let connect = || {
+            let (client, config, runtime) = (client.clone(), config.clone(), Handle::current());
+            let connect = move || {
+                let _runtime = runtime.enter();
+                ConnectionManager::new_lazy_with_config(client.clone(), config.clone())
+            };
+            let single = Single::new(self.timeout, connect).map_err(outage)?;
+            Ok::<_, StoreError>(Wire::Single(Arc::new(single)))
         };
+        let reads = connect()?;
+        let writes = if self.replicas == 0 { reads.clone() } else { connect()? };
         self.store(reads, writes, vec![client], 1).await
     }
 
@@ -171,11 +177,13 @@ impl RedisOptions {
             .overall_response_timeout(None)
             .build()
             .map_err(outage)?;
-        let reads = Wire::Cluster(cluster.get_async_connection().await.map_err(outage)?);
-        let writes = match self.replicas {
-            0 => reads.clone(),
-            _ => Wire::Cluster(cluster.get_async_connection().await.map_err(outage)?),
+        let connect = async || {
+            // The link keeps the time, and gives up what is silent.
+            let connected = Cluster::connect(cluster.clone(), self.timeout / 2).await;
+            Ok::<_, StoreError>(Wire::Cluster(Arc::new(connected.map_err(outage)?)))
         };
+        let reads = connect().await?;
+        let writes = if self.replicas == 0 { reads.clone() } else { connect().await? };
         self.store(reads, writes, clients, CLUSTER_SHARDS).await
     }
 

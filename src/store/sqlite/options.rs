@@ -57,7 +57,12 @@ impl SqliteOptions {
     /// processor, at most 16.
     pub fn new() -> Self {
         let readers = thread::available_parallelism().map_or(1, usize::from).min(16);
-        Self { busy_timeout: Duration::from_secs(5), max_steps: 256, readers, read_only: false }
+        Self {
+            busy_timeout: Duration::from_secs(5),
+            max_steps: Gate::MOST / 16,
+            readers,
+            read_only: false,
+        }
     }
 
     /// How long a step waits for a writer of another store or process before it fails with

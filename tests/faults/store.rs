@@ -1,0 +1,224 @@
+//! Stores that take no writes, engines that were set up wrongly, and versions side by side.
+
+use std::time::Duration;
+
+use hallpass::{
+    DenialReason, Entropy, EntropyError, IssueError, RevocationReason, RevokeError, Rotate,
+    RotateError, Status, StoreError,
+};
+
+use crate::place::{
+    Backend, Place, REVOKED, Verdict, builder, engine, everything, is_changed, issue, open, revoke,
+    start, try_open, until, verdict, wanted,
+};
+use crate::process::{Process, ring};
+use crate::proxy::{Fate, Proxy, When};
+use crate::{Test, on_each, run, test};
+
+pub(crate) fn tests() -> Vec<Test> {
+    let all: [(&str, fn(Backend)); 3] = [
+        ("f27_started_with_wrong_peppers", f27_started_with_wrong_peppers),
+        ("f28_two_peppers_side_by_side", f28_two_peppers_side_by_side),
+        ("f36_without_randomness", f36_without_randomness),
+    ];
+    let mut tests: Vec<Test> =
+        all.into_iter().flat_map(|(name, run)| on_each(name, Backend::ALL, run)).collect();
+    tests.extend(on_each("f14_no_more_writes", Backend::SERVERS, f14_no_more_writes));
+    tests.extend(on_each("f27_started_without_a_store", Backend::SERVERS, f27_without_a_store));
+    tests.push(test("f14_f35_a_full_disk", &[Backend::Sqlite], f14_f35_a_full_disk));
+    tests
+}
+
+/// The store answers and takes no writes. I5, I7: what is to be written is an outage, what is only
+/// read goes on, last uses wait, and all is well afterwards.
+fn f14_no_more_writes(backend: Backend) {
+    run(async {
+        let place = Place::to_kill(backend);
+        let hallpass = engine(open(&place.url()).await);
+        let token = issue(&hallpass, "ci").await;
+        let writes = async |on: bool| match backend {
+            Backend::Postgres => {
+                let off = if on { "off" } else { "on" };
+                let set = format!("ALTER SYSTEM SET default_transaction_read_only = {off}");
+                place.sql(&set).await;
+                place.sql("SELECT 'read' FROM pg_reload_conf()").await;
+                let shown = "SHOW default_transaction_read_only";
+                until("it is so", async || place.sql(shown).await == [off]).await;
+            }
+            _ => {
+                let replicas = if on { "0" } else { "1" };
+                place.redis(&["CONFIG", "SET", "min-replicas-to-write", replicas]);
+            }
+        };
+        writes(false).await;
+        // Connections that are there hear of it by and by.
+        until("nothing is written", async || !is_changed(&hallpass, &token.token.id).await).await;
+        let issued = hallpass.issue(wanted("more")).await;
+        assert!(matches!(issued, Err(IssueError::Store(StoreError::Unavailable(_)))), "{issued:?}");
+        let revoked = hallpass.revoke(&token.token.id, RevocationReason::Requested).await;
+        let outage = matches!(revoked, Err(RevokeError::Store(StoreError::Unavailable(_))));
+        assert!(outage, "{revoked:?}");
+        for _ in 0..20 {
+            assert_eq!(verdict(&hallpass, token.plain.expose()).await, Verdict::Accepted);
+        }
+        hallpass.maintain().await.unwrap_err();
+        writes(true).await;
+        until("it is written again", async || is_changed(&hallpass, &token.token.id).await).await;
+        assert_eq!(hallpass.maintain().await.unwrap().uses, 1);
+        assert_eq!(everything(&hallpass).await.len(), 1);
+        revoke(&hallpass, &token.token.id).await;
+        assert_eq!(verdict(&hallpass, token.plain.expose()).await, REVOKED);
+    });
+}
+
+/// The file can grow no more. I5, I6, I7: what does not fit is an outage and leaves nothing, what
+/// was acknowledged is there, tokens are verified, and others with room can write.
+fn f14_f35_a_full_disk() {
+    run(async {
+        let place = Place::new(Backend::Sqlite).await;
+        let hallpass = engine(open(&place.url()).await);
+        let mut process = Process::start_with_room(&place.url(), 400);
+        let mut issued = Vec::new();
+        let outage = loop {
+            let number = issued.len();
+            let answer = process.ask(&format!("issue {number} {number}"));
+            match answer.strip_prefix("issued ") {
+                Some(rest) => issued.push(rest.split(' ').nth(1).unwrap().to_owned()),
+                None => break answer,
+            }
+            assert!(number < 49, "it is never full");
+            let rotating = format!("rotate {} 3600", answer.split(' ').nth(1).unwrap());
+            let rotated = (0..12).map(|_| process.ask(&rotating)).last().unwrap();
+            match rotated.strip_prefix("rotated ") {
+                Some(text) => *issued.last_mut().unwrap() = text.to_owned(),
+                None => break rotated,
+            }
+        };
+        assert_eq!(outage, "unavailable");
+        for text in issued.iter().take(issued.len() - 1) {
+            assert_eq!(process.ask(&format!("verify {text}")), "accepted");
+            assert_eq!(verdict(&hallpass, text).await, Verdict::Accepted);
+        }
+        let tokens = everything(&hallpass).await;
+        assert!(tokens.len() == issued.len(), "{} {}", tokens.len(), issued.len());
+        process.kill();
+        for token in tokens {
+            assert!(revoke(&hallpass, &token.id).await);
+        }
+        for text in &issued {
+            assert!(matches!(verdict(&hallpass, text).await, Verdict::Denied(_)));
+        }
+    });
+}
+
+/// A pepper is missing, another has its number, or none is left. I7: nothing is accepted, nothing
+/// is called bad that may be good, and no record changes, whatever runs meanwhile.
+fn f27_started_with_wrong_peppers(backend: Backend) {
+    run(async {
+        let place = Place::new(backend).await;
+        let store = open(&place.url()).await;
+        let right = builder(store.clone()).peppers(ring("1")).build().unwrap();
+        let token = issue(&right, "ci").await;
+        let before = everything(&right).await;
+        for (peppers, expected) in
+            [("2", Verdict::Unavailable), ("", Verdict::Unavailable), ("2,3", Verdict::Unavailable)]
+        {
+            let wrong = builder(store.clone()).peppers(ring(peppers)).build().unwrap();
+            assert_eq!(verdict(&wrong, token.plain.expose()).await, expected);
+            wrong.maintain().await.unwrap();
+        }
+        // This cannot be told from a wrong secret; the token is refused and not harmed.
+        let other = hallpass::PepperRing::none().with_current(1, &(100..140).collect::<Vec<u8>>());
+        let wrong = builder(store.clone()).peppers(other.unwrap()).build().unwrap();
+        let told = verdict(&wrong, token.plain.expose()).await;
+        assert_eq!(told, Verdict::Denied(DenialReason::WrongSecret));
+        wrong.maintain().await.unwrap();
+        assert!(builder(store).peppers(ring("").require()).build().is_err());
+        assert_eq!(everything(&right).await, before);
+        assert_eq!(verdict(&right, token.plain.expose()).await, Verdict::Accepted);
+    });
+}
+
+/// There is no store at the start, or one that says nothing. I7: that is an error within the time
+/// limit, and no engine.
+fn f27_without_a_store(backend: Backend) {
+    run(async {
+        let place = Place::new(backend).await;
+        let proxy = Proxy::before(place.port()).await;
+        let url = place.url_by(proxy.port());
+        let short = Duration::from_millis(300);
+        for fate in [Fate::Cut, Fate::Hang] {
+            proxy.fail(When::Always, fate);
+            let error = try_open(&url, short).await.unwrap_err();
+            assert!(matches!(error, StoreError::Unavailable(_)), "{fate:?}: {error:?}");
+        }
+        proxy.heal();
+        let nobody = place.url_by(crate::postgres::free_port());
+        let error = try_open(&nobody, short).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+        let hallpass = engine(open(&url).await);
+        issue(&hallpass, "ci").await;
+    });
+}
+
+/// Nodes with the old and the new pepper as their current one, as while a new one is rolled out.
+/// Each verifies what the other issued and digested, time and again.
+fn f28_two_peppers_side_by_side(backend: Backend) {
+    run(async {
+        let place = Place::new(backend).await;
+        let store = open(&place.url()).await;
+        let engines = ["1,2", "2,1"]
+            .map(|numbers| builder(store.clone()).peppers(ring(numbers)).build().unwrap());
+        let mut tokens = Vec::new();
+        for (number, engine) in engines.iter().enumerate() {
+            tokens.push(issue(engine, &format!("ci {number}")).await);
+        }
+        for _ in 0..3 {
+            for engine in &engines {
+                for token in &tokens {
+                    assert_eq!(verdict(engine, token.plain.expose()).await, Verdict::Accepted);
+                }
+            }
+        }
+        // Both at once, too.
+        let mut asked = Vec::new();
+        for number in 0..40 {
+            let engine = engines[number % 2].clone();
+            let text = tokens[number / 2 % 2].plain.expose().to_owned();
+            asked.push(tokio::spawn(async move { verdict(&engine, &text).await }));
+        }
+        for asked in asked {
+            assert_eq!(asked.await.unwrap(), Verdict::Accepted);
+        }
+    });
+}
+
+/// The operating system gives no random bytes.
+#[derive(Debug)]
+struct Dry;
+
+impl Entropy for Dry {
+    fn fill(&self, _: &mut [u8]) -> Result<(), EntropyError> {
+        Err(EntropyError)
+    }
+}
+
+/// I6, I8: nothing is issued, rotated or stored, and what there is goes on.
+fn f36_without_randomness(backend: Backend) {
+    run(async {
+        let place = Place::new(backend).await;
+        let store = open(&place.url()).await;
+        let hallpass = engine(store.clone());
+        let token = issue(&hallpass, "ci").await;
+        let dry = builder(store).danger_entropy(Dry).build().unwrap();
+        let issued = dry.issue(wanted("more")).await;
+        assert!(matches!(issued, Err(IssueError::Entropy(_))), "{issued:?}");
+        let rotated = dry.rotate(&token.token.id, Rotate::new()).await;
+        assert!(matches!(rotated, Err(RotateError::Entropy(_))), "{rotated:?}");
+        let tokens = everything(&hallpass).await;
+        assert_eq!((tokens.len(), tokens[0].version), (1, 1));
+        assert_eq!(Status::at(&tokens[0], start()), Status::Active);
+        assert_eq!(verdict(&dry, token.plain.expose()).await, Verdict::Accepted);
+        assert!(revoke(&dry, &token.token.id).await);
+    });
+}
