@@ -6,7 +6,7 @@ use hallpass::{Actor, Revocation, RevocationReason, Status, Tenant, Timestamp, T
 
 use super::arguments::{How, Purge, Revoke, RevokeOwner};
 use super::database::of_store;
-use super::looks::{all, as_table, find};
+use super::looks::{all, as_table, each, find};
 
 /// Most records that one step removes.
 const STEP: u32 = 1000;
@@ -78,8 +78,12 @@ pub(crate) async fn purge(
         store::Purge { now, retention: purge.keep, exchange_retention: purge.keep, limit: STEP };
     let mut ended = Filter::new(Reach::All);
     ended.statuses = Some(Status::ALL.into_iter().filter(|status| !status.is_live()).collect());
-    let ended = all(store, &ended, now, usize::MAX).await?;
-    let found = ended.iter().filter(|token| step.admits(token.kind, &token.lifecycle())).count();
+    let mut found = 0;
+    each(store, &ended, now, |token| {
+        found += usize::from(step.admits(token.kind, &token.lifecycle()));
+        true
+    })
+    .await?;
     if found == 0 {
         say("There is nothing to remove.");
         return Ok(());

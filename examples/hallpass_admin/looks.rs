@@ -60,19 +60,34 @@ pub(crate) async fn all(
     now: Timestamp,
     most: usize,
 ) -> Result<Vec<Token>, Failure> {
+    let mut tokens = Vec::new();
+    each(store, filter, now, |token| {
+        tokens.push(token);
+        tokens.len() < most
+    })
+    .await?;
+    Ok(tokens)
+}
+
+/// Shows tokens, the newest first, for as long as more are wanted.
+pub(crate) async fn each(
+    store: &dyn TokenStore,
+    filter: &Filter,
+    now: Timestamp,
+    mut wants_more: impl FnMut(Token) -> bool,
+) -> Result<(), Failure> {
     let sort = SortKey::CreatedAt;
     let mut page = PageRequest { sort, descending: true, after: None, limit: PAGE };
-    let mut tokens = Vec::new();
     loop {
         let records = store.list(filter, &page, now).await.map_err(|error| of_store(&error))?;
         let Some(last) = records.last() else {
-            return Ok(tokens);
+            return Ok(());
         };
         page.after = Some(Position { value: sort.value_of(last), id: last.token.id });
-        tokens.extend(records.into_iter().map(|record| record.token));
-        if tokens.len() >= most {
-            tokens.truncate(most);
-            return Ok(tokens);
+        for record in records {
+            if !wants_more(record.token) {
+                return Ok(());
+            }
         }
     }
 }
