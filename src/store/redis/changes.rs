@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use super::error::outage;
 use super::script;
-use super::store::Inner;
+use super::store::{AT_ONCE, Inner};
 use crate::store::{Changes, Notice, StoreError};
 use crate::token::TokenId;
 
@@ -27,8 +27,6 @@ use crate::token::TokenId;
 const BEAT: Duration = Duration::from_millis(400);
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_millis(800);
-/// How many shards are asked at once.
-const AT_ONCE: usize = 32;
 
 pub(super) struct RedisChanges {
     store: Arc<Inner>,

@@ -35,6 +35,7 @@ mod error;
 mod link;
 mod options;
 mod pack;
+mod places;
 mod query;
 mod record;
 mod script;
