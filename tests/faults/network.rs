@@ -1,5 +1,6 @@
 //! Servers and networks that stop, hang and break between a node and its store.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use hallpass::{Hallpass, Issued, RevocationReason, RevokeError, Rotate, StoreError};
@@ -89,12 +90,8 @@ fn f10_a_server_killed_in_a_step(backend: Backend) {
             let (id, text) = (token.token.id, token.plain.expose().to_owned());
 
             proxy.fail(When::Asked(id.to_string()), Fate::Lose);
-            let asking = tokio::spawn({
-                let (hallpass, text) = (hallpass.clone(), text.clone());
-                async move { verdict(&hallpass, &text).await }
-            });
-            dies_in_it(&mut place, &proxy).await;
-            assert_eq!(asking.await.unwrap(), Verdict::Unavailable);
+            let asked = dies_in(&mut place, &proxy, async || verdict(&hallpass, &text).await).await;
+            assert_eq!(asked, Verdict::Unavailable);
             place.restart();
             proxy.heal();
             is_back(&hallpass, &token).await;
@@ -103,12 +100,10 @@ fn f10_a_server_killed_in_a_step(backend: Backend) {
             let warm = issue(&hallpass, "warm").await;
             revoke(&hallpass, &warm.token.id).await;
             proxy.fail(when, Fate::Lose);
-            let revoking = tokio::spawn({
-                let hallpass = hallpass.clone();
-                async move { hallpass.revoke(&id, RevocationReason::Requested).await }
-            });
-            dies_in_it(&mut place, &proxy).await;
-            let revoked = revoking.await.unwrap();
+            let revoked = dies_in(&mut place, &proxy, async || {
+                hallpass.revoke(&id, RevocationReason::Requested).await
+            })
+            .await;
             let outage = matches!(revoked, Err(RevokeError::Store(StoreError::Unavailable(_))));
             assert!(outage, "{revoked:?}");
             place.restart();
@@ -125,10 +120,20 @@ fn f10_a_server_killed_in_a_step(backend: Backend) {
     });
 }
 
-/// Waits until something was swallowed, and kills the server.
-async fn dies_in_it(place: &mut Place, proxy: &Proxy) {
-    until("a request is swallowed", async || proxy.struck()).await;
-    place.kill();
+/// Takes a step until a request of it is swallowed, kills the server, and returns what became of
+/// the step. One on a connection that was lost with the server before fails without a request.
+async fn dies_in<T>(place: &mut Place, proxy: &Proxy, step: impl AsyncFn() -> T) -> T {
+    loop {
+        let mut taken = pin!(step());
+        tokio::select! {
+            biased;
+            () = until("a request is swallowed", async || proxy.struck()) => {
+                place.kill();
+                return taken.await;
+            }
+            _ = &mut taken => {}
+        }
+    }
 }
 
 /// The store takes requests and answers none. I1, I7: what is remembered is good for the TTL,
