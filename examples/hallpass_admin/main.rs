@@ -8,7 +8,8 @@
 //! hallpass_admin export tokens.jsonl
 //! ```
 //!
-//! Nothing is changed before it is confirmed, or `--yes` is given; `--dry-run` tells what would be.
+//! Nothing is revoked or removed before it is confirmed, or `--yes` is given; `--dry-run` tells what
+//! would be. A store is brought to the current schema by whatever changes it.
 //! Running apps hear of a revocation as from any other node: at once, and at the latest when their
 //! cache is that old.
 

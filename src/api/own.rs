@@ -131,6 +131,10 @@ impl Presented<'_> {
             Ok(text) => text,
             Err(rejection) => return Ok(rejection.into_response()),
         };
+        #[cfg(feature = "jwt")]
+        if self.api.boundary.vouched_id(&text).is_some() {
+            return self.admitted(|_| Err(Code::NotRotatable.into())).await;
+        }
         let asked: wire::Rotate = request::body_or_default(self.head, body)?;
         let pointer = settings::expiry_pointer(asked.expires_at.as_deref());
         let rotate = settings::rotate(&asked, self.api.hallpass())?;
@@ -157,7 +161,14 @@ impl Presented<'_> {
             Err(rejection) => return Ok(rejection.into_response()),
         };
         let reason = RevocationReason::Requested;
-        match self.api.hallpass().revoke_text(text.text(), reason).await {
+        #[cfg(feature = "jwt")]
+        let ended = match self.api.boundary.vouched_id(&text) {
+            Some(id) => self.api.hallpass().revoke_vouched(&id, None, reason).await,
+            None => self.api.hallpass().revoke_text(text.text(), reason).await,
+        };
+        #[cfg(not(feature = "jwt"))]
+        let ended = self.api.hallpass().revoke_text(text.text(), reason).await;
+        match ended {
             Ok(Some(_)) => Ok(nothing()),
             Ok(None) => Ok(self.denied()),
             Err(_) => Ok(self.api.boundary.unavailable(self.found).into_response()),

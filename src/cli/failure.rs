@@ -123,6 +123,10 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let class = match &error {
             ClientError::Unreachable { .. } | ClientError::TimedOut { .. } => Class::Unavailable,
+            // It is about the password, not about what somebody may.
+            ClientError::Refused(refusal) if refusal.code.as_deref() == Some("wrong-secret") => {
+                Class::Refused
+            }
             ClientError::Refused(refusal) => Class::of_status(refusal.status),
             ClientError::Request { .. } => Class::Usage,
             _ => Class::Other,

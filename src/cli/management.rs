@@ -72,10 +72,15 @@ impl ManagementBackend {
         self.signed_in.get_or_try_init(sign_in).await
     }
 
-    /// The one live token with this name or id.
+    /// The one token with this name or id; of several with this name, the one that is live.
     async fn find(&self, name: &str) -> Result<Token, Failure> {
         let all = self.management().await?.list_all(&ListQuery::default()).await?;
-        let mut named = all.into_iter().filter(|t| t.name == name || t.id.as_str() == name);
+        let named = all.into_iter().filter(|t| t.name == name || t.id.as_str() == name);
+        let mut named: Vec<Token> = named.collect();
+        if named.len() > 1 {
+            named.retain(|token| token.status.is_live());
+        }
+        let mut named = named.into_iter();
         match (named.next(), named.next()) {
             (Some(token), None) => Ok(token),
             (None, _) => Err(Failure::new(Class::NotFound, "there is no such token")),

@@ -220,23 +220,20 @@ impl<P> fmt::Debug for Cli<P> {
 }
 
 /// What is on the command line, as `clap::Parser::parse` tells, but for a token that is there by
-/// mistake: it is not repeated in the error, which says `instead`, like "pipe it in".
+/// mistake: it is neither repeated nor taken for a name, and the error says `instead`, like "pipe
+/// it in".
 #[must_use]
 pub fn parse<P: FromArgMatches>(command: clap::Command, instead: &str) -> P {
+    if std::env::args_os().skip(1).any(|argument| holds_token(&argument.to_string_lossy())) {
+        let failure = Failure::new(
+            Class::Usage,
+            "a token is on the command line, where everybody on this machine can read it",
+        );
+        say_error(&failure.with_hint(instead));
+        std::process::exit(Class::Usage.code().into());
+    }
     let parsed = command.try_get_matches().and_then(|matches| P::from_arg_matches(&matches));
-    parsed.unwrap_or_else(|error| {
-        let mut arguments = std::env::args_os();
-        if error.use_stderr() && arguments.any(|argument| holds_token(&argument.to_string_lossy()))
-        {
-            let failure = Failure::new(
-                Class::Usage,
-                "a token is on the command line, where everybody on this machine can read it",
-            );
-            say_error(&failure.with_hint(instead));
-            std::process::exit(Class::Usage.code().into());
-        }
-        error.exit()
-    })
+    parsed.unwrap_or_else(|error| error.exit())
 }
 
 /// Whether a part of an argument has the beginning and the length of a token.

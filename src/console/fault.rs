@@ -2,7 +2,7 @@
 
 use ::axum::response::{IntoResponse, Response};
 use askama::Template;
-use http::header::{ALLOW, LOCATION, RETRY_AFTER};
+use http::header::{ALLOW, LOCATION};
 use http::{HeaderValue, Method, StatusCode, Uri};
 
 use super::builder::Site;
@@ -143,9 +143,6 @@ impl Reason {
         };
         let message = Message { title: title.to_string(), text: text.to_string(), link, s };
         let mut response = page(self.status(), &message);
-        if self == Self::Unavailable {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
-        }
         if let Some(allow) = bare.headers().get(ALLOW) {
             response.headers_mut().insert(ALLOW, allow.clone());
         }

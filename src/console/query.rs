@@ -3,7 +3,7 @@
 use super::fault::Fault;
 use super::fields::Choice;
 use super::form::{Form, escape};
-use super::row::SOON;
+use super::row::soon_before;
 use super::texts::Texts;
 use crate::clock::Timestamp;
 use crate::engine::ListRequest;
@@ -78,8 +78,7 @@ impl Query {
             _ => Some(LIVE.to_vec()),
         };
         if self.show == "soon" {
-            filter.expires_from = Some(now);
-            filter.expires_before = Some(now.saturating_add(SOON));
+            filter.expires_before = Some(soon_before(now));
         }
         if self.show == "unused" {
             filter.unused_since = Some(Timestamp::MIN);

@@ -10,7 +10,7 @@ use ::axum::response::{IntoResponse, Response};
 use ::axum::routing::{MethodRouter, get, post};
 use askama::Template;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, RETRY_AFTER,
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -78,6 +78,10 @@ async fn around(State(console): State<Arc<Site>>, request: Request, next: Next) 
         (response.status() == StatusCode::METHOD_NOT_ALLOWED).then_some(Reason::Method);
     if let Some(reason) = reason.or(wrong_method) {
         response = reason.page(&console, who.as_ref(), (&method, &uri), &response);
+    }
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        let seconds = HeaderValue::from_static("5");
+        response.headers_mut().entry(RETRY_AFTER).or_insert(seconds);
     }
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));

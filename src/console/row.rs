@@ -5,11 +5,22 @@ use chrono::TimeDelta;
 use super::span::{When, minute};
 use super::texts::Texts;
 use super::visit::{Role, Visit};
+use crate::clock::Timestamp;
 use crate::scope::Resources;
 use crate::token::{Actor, Networks, RevocationReason, Status, Tenant, Token};
 
-/// How long before its end a token is about to expire.
-pub(super) const SOON: TimeDelta = TimeDelta::days(7);
+/// How long before its end a token is about to expire, at least.
+const SOON: TimeDelta = TimeDelta::days(7);
+
+/// What ends before this instant is about to expire: the end of a day, so that the pages of one
+/// list agree on it.
+pub(super) fn soon_before(now: Timestamp) -> Timestamp {
+    const DAY: i64 = 24 * 60 * 60 * 1_000_000;
+    let before = now.saturating_add(SOON).as_micros();
+    let end_of_day = before.saturating_add(DAY - before.rem_euclid(DAY));
+    Timestamp::from_micros(end_of_day).unwrap_or(Timestamp::MAX)
+}
+
 /// Scopes that a list shows of each token.
 const FEW: usize = 3;
 
@@ -57,7 +68,7 @@ impl Row {
         let mut lifecycle = token.lifecycle();
         lifecycle.expires_at = hallpass.policy().end_at_use(&lifecycle);
         let status = lifecycle.status(now);
-        let ends_soon = lifecycle.expires_at.is_some_and(|end| end.since(now) <= SOON);
+        let ends_soon = lifecycle.expires_at.is_some_and(|end| end < soon_before(now));
         let soon = status.is_live() && ends_soon;
         let below = match role {
             Role::Owner => format!("/{}", token.id),

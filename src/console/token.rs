@@ -16,7 +16,7 @@ use super::shell::Shell;
 use super::span::date;
 use super::texts::Texts;
 use super::visit::{Role, Sent, Visit};
-use crate::engine::{Edit, UpdateError};
+use crate::engine::{Edit, OwnerError, UpdateError};
 use crate::token::{Token, TokenId};
 
 #[derive(Template)]
@@ -76,8 +76,10 @@ pub(super) async fn show(
     let own = role == Role::Owner && !token.is_derived();
     let editable = own && row.live;
     // Whoever cannot be granted anything may still narrow.
-    let nothing = |_| visit.console.hallpass().catalog().nothing();
-    let offered = offered(visit, token.kind).await.unwrap_or_else(nothing);
+    let offered = match offered(visit, token.kind).await {
+        Err(OwnerError::Unavailable(_)) => return Err(Fault::Unavailable),
+        offered => offered.unwrap_or_else(|_| visit.console.hallpass().catalog().nothing()),
+    };
     let status = errors.status();
     let keep = Some(keep(token, s.t));
     let token_page = Page {
@@ -175,7 +177,7 @@ pub(super) async fn set_aside(
     sent.knows_only(&[])?;
     let visit = &sent.visit;
     let token = find(visit, role, id).await?;
-    let acting = sent.acting(role).await?;
+    let acting = if aside { visit.looking(role)? } else { sent.acting(role).await? };
     let done = if aside { acting.suspend(&token.id).await } else { acting.resume(&token.id).await };
     match done {
         Ok(_) => {

@@ -20,6 +20,8 @@ use crate::engine::{Context, Hallpass, Verified, VerifyError};
 #[cfg(feature = "jwt")]
 use crate::jwt::JwtIssuer;
 use crate::token::KindSet;
+#[cfg(all(feature = "api", feature = "jwt"))]
+use crate::token::TokenId;
 
 /// After how many seconds a client should try again when tokens cannot be verified.
 const OUTAGE_RETRY_SECONDS: u32 = 5;
@@ -155,6 +157,13 @@ impl Boundary {
         head: &'a Parts,
     ) -> Result<Presented<'a>, Rejection> {
         self.0.read(found, head)
+    }
+
+    /// Which record a JWT names that this app's issuer signed.
+    #[cfg(all(feature = "api", feature = "jwt"))]
+    pub(crate) fn vouched_id(&self, presented: &Presented<'_>) -> Option<TokenId> {
+        let (issuer, text) = self.0.jwt(presented)?;
+        issuer.recognise(text, self.0.hallpass.now())
     }
 
     /// The refusal of the token that was found.

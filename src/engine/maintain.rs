@@ -31,8 +31,10 @@ impl Hallpass {
     pub async fn maintain(&self) -> Result<Maintenance, StoreError> {
         let engine = &*self.0;
         let now = engine.clock.now();
-        let mut done = Maintenance { uses: engine.flush_uses().await?, ..Maintenance::default() };
-        done.uses_dropped = engine.uses.take_dropped();
+        // A use that cannot be written keeps nothing else from being done.
+        let written = engine.flush_uses().await;
+        let uses_dropped = engine.uses.take_dropped();
+        let mut done = Maintenance { uses_dropped, ..Maintenance::default() };
         if done.uses_dropped > 0 {
             engine.events.emit(now, &Event::UsesDropped { count: done.uses_dropped });
         }
@@ -52,6 +54,7 @@ impl Hallpass {
         if done.purged > 0 {
             engine.events.emit(now, &Event::Purged { count: done.purged });
         }
+        done.uses = written?;
         Ok(done)
     }
 

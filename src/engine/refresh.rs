@@ -163,8 +163,16 @@ impl Hallpass {
         };
         let scopes = engine.refreshed_scopes(&case.standing, refresh.scopes)?;
         let end = engine.policy.application_end(case.grant.expires_at, now)?;
-        let issued = engine.replace(&case, now).await?;
+        // First what a full quota can refuse: the presented token is spent only if all goes well.
         let access = engine.store_application(&case.grant, scopes, end, now).await?;
+        let issued = match engine.replace(&case, now).await {
+            Ok(issued) => issued,
+            Err(error) => {
+                // Nobody has its secret.
+                engine.discard(&access.token.id, now).await;
+                return Err(error);
+            }
+        };
         for token in [&issued.token, &access.token] {
             let event = Event::Issued {
                 token: Subject::from(token),

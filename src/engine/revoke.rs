@@ -6,7 +6,7 @@ use super::on_behalf::{OnBehalf, Unreachable};
 use super::owner_event::OwnerChange;
 use super::{Context, DenialReason, Hallpass, Outage, VerifyError};
 use crate::clock::Timestamp;
-use crate::store::{Filter, Reach, StoreError};
+use crate::store::{Facts, Filter, Reach, StoreError};
 use crate::token::{
     Actor, Kind, KindSet, Owner, Revocation, RevocationReason, Tenant, TokenId, TokenText,
 };
@@ -120,14 +120,7 @@ impl Hallpass {
                 };
             }
         };
-        let rare = facts.rare.as_ref();
-        if client.is_some() && rare.and_then(|rare| rare.client.as_deref()) != client {
-            return Ok(None);
-        }
-        let by = Actor::Token(facts.id);
-        let target = ended_with(facts.kind, &facts.id, rare.and_then(|rare| rare.parent));
-        engine.revoke(engine.revocation_reach(&target, reason), (by, reason), now).await?;
-        Ok(Some(facts.id))
+        engine.end_presented(&facts, client, (reason, now)).await
     }
 
     /// Takes note that an owner changed, as the host app tells it.
@@ -238,6 +231,23 @@ fn ended_with(kind: Kind, id: &TokenId, parent: Option<TokenId>) -> TokenId {
 }
 
 impl super::Engine {
+    /// Ends a token that somebody presented, whatever its state, if it is this client's.
+    pub(super) async fn end_presented(
+        &self,
+        facts: &Facts,
+        client: Option<&str>,
+        (reason, now): (RevocationReason, Timestamp),
+    ) -> Result<Option<TokenId>, Outage> {
+        let rare = facts.rare.as_ref();
+        if client.is_some() && rare.and_then(|rare| rare.client.as_deref()) != client {
+            return Ok(None);
+        }
+        let by = Actor::Token(facts.id);
+        let target = ended_with(facts.kind, &facts.id, rare.and_then(|rare| rare.parent));
+        self.revoke(self.revocation_reach(&target, reason), (by, reason), now).await?;
+        Ok(Some(facts.id))
+    }
+
     /// What goes with a token that is revoked for this reason.
     fn revocation_reach(&self, id: &TokenId, reason: RevocationReason) -> Filter {
         if self.policy.spares_children(reason) {

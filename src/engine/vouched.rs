@@ -7,7 +7,7 @@ use super::verified::{Context, Verified};
 use super::{Engine, Hallpass};
 use crate::clock::Timestamp;
 use crate::store::Facts;
-use crate::token::{Kind, TokenId};
+use crate::token::{Kind, RevocationReason, TokenId};
 
 impl Hallpass {
     /// Verifies a token that was presented by a signature over its id, as
@@ -25,6 +25,23 @@ impl Hallpass {
                 engine.report(&error, context, now);
                 Err(error)
             }
+        }
+    }
+
+    /// Ends such a token, whatever its state, as [`revoke_text`](Self::revoke_text) does one
+    /// presented by its secret; with a client, only if it is that client's.
+    pub(crate) async fn revoke_vouched(
+        &self,
+        id: &TokenId,
+        client: Option<&str>,
+        reason: RevocationReason,
+    ) -> Result<Option<TokenId>, Outage> {
+        let engine = &*self.0;
+        match engine.facts(id).await? {
+            Some(facts) if facts.kind == Kind::Access => {
+                engine.end_presented(&facts, client, (reason, engine.clock.now())).await
+            }
+            _ => Ok(None),
         }
     }
 

@@ -106,6 +106,8 @@ pub(super) struct Fetched {
 struct State {
     set: Option<(Arc<JwkSet>, Timestamp)>,
     tried_at: Option<Timestamp>,
+    /// When it failed with no keys to fall back on.
+    failed_at: Option<Timestamp>,
 }
 
 impl Keys {
@@ -115,6 +117,8 @@ impl Keys {
     const STALE: TimeDelta = TimeDelta::hours(24);
     /// How long after a failure it is tried again.
     const PAUSE: TimeDelta = TimeDelta::seconds(10);
+    /// The same while there are no keys at all.
+    const PAUSE_WITHOUT: TimeDelta = TimeDelta::seconds(1);
 
     pub(super) fn fetched(fetch: impl FetchKeys) -> Self {
         Self::Fetched(Fetched { fetch: Box::new(fetch), state: Mutex::default() })
@@ -129,13 +133,13 @@ impl Keys {
             let mut state = fetched.lock();
             let held = state.set.clone().filter(|(_, at)| now.since(*at) < Self::STALE);
             let fresh = held.as_ref().is_some_and(|(_, at)| now.since(*at) < Self::FRESH);
-            let paused = state.tried_at.is_some_and(|at| {
-                // Before the first keys are there, whoever comes first may have gone away.
-                let pause = if held.is_some() { Self::PAUSE } else { TimeDelta::seconds(1) };
-                now.since(at) < pause
-            });
+            let within = |at: Option<Timestamp>, pause| at.is_some_and(|at| now.since(at) < pause);
             match held {
-                Some((set, _)) if fresh || paused => return Ok(set),
+                Some((set, _)) if fresh || within(state.tried_at, Self::PAUSE) => return Ok(set),
+                // Or whoever sends forged tokens would make requests to the issuer.
+                None if within(state.failed_at, Self::PAUSE_WITHOUT) => {
+                    return Err(KeysError::Fetch("they could not be fetched just now".into()));
+                }
                 _ => {}
             }
             state.tried_at = Some(now);
@@ -150,11 +154,15 @@ impl Keys {
             }
             // A host that cannot be reached takes nothing back. One that shows a private key does.
             (Err(KeysError::Private), _) => {
-                fetched.lock().set = None;
+                let mut state = fetched.lock();
+                (state.set, state.failed_at) = (None, Some(now));
                 Err(KeysError::Private)
             }
             (Err(_), Some((set, _))) => Ok(set),
-            (Err(error), None) => Err(error),
+            (Err(error), None) => {
+                fetched.lock().failed_at = Some(now);
+                Err(error)
+            }
         }
     }
 }

@@ -68,17 +68,11 @@ impl Inner {
         let Some(issuer) = &self.jwt else {
             return Ok(());
         };
-        let Some(found) = issuer.introspect(&self.hallpass, text).await? else {
+        let Some(id) = issuer.recognise(text, self.hallpass.now()) else {
             return Ok(());
         };
-        let client = client.filter(|client| client.is_confidential());
-        let foreign = client.is_some_and(|client| found.verified.client() != Some(client.id()));
-        if foreign {
-            return Ok(());
-        }
-        match self.hallpass.revoke(found.verified.id(), reason).await {
-            Ok(_) => Ok(()),
-            Err(_) => Err(Refusal::Unavailable),
-        }
+        let client = client.filter(|client| client.is_confidential()).map(super::Client::id);
+        self.hallpass.revoke_vouched(&id, client, reason).await?;
+        Ok(())
     }
 }

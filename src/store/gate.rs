@@ -3,6 +3,7 @@
 //! A server that is slow makes steps wait, and those that come after them. Each that waits holds
 //! memory and somebody's request; past some number it is better for all to be told at once.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::error::StoreError;
@@ -11,12 +12,13 @@ use super::error::StoreError;
 #[derive(Debug)]
 pub(super) struct Gate {
     most: usize,
-    inside: AtomicUsize,
+    inside: Arc<AtomicUsize>,
 }
 
-/// The right to take a step, until it is dropped.
+/// The right to take a step, until it is dropped. Work that goes on when nobody waits for it any
+/// more takes it along.
 #[derive(Debug)]
-pub(super) struct Pass<'a>(&'a Gate);
+pub(super) struct Pass(Arc<AtomicUsize>);
 
 impl Gate {
     /// Most steps at a time, unless told otherwise.
@@ -24,11 +26,11 @@ impl Gate {
 
     /// Lets in that many at a time, at least one.
     pub(super) fn new(most: usize) -> Self {
-        Self { most: most.max(1), inside: AtomicUsize::new(0) }
+        Self { most: most.max(1), inside: Arc::default() }
     }
 
-    pub(super) fn enter(&self) -> Result<Pass<'_>, StoreError> {
-        let pass = Pass(self);
+    pub(super) fn enter(&self) -> Result<Pass, StoreError> {
+        let pass = Pass(Arc::clone(&self.inside));
         if self.inside.fetch_add(1, Ordering::Relaxed) < self.most {
             return Ok(pass);
         }
@@ -36,9 +38,9 @@ impl Gate {
     }
 }
 
-impl Drop for Pass<'_> {
+impl Drop for Pass {
     fn drop(&mut self) {
-        self.0.inside.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

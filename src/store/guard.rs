@@ -28,10 +28,14 @@ use crate::token::{Record, Revocation, TokenId};
 /// [`maintain`](crate::Hallpass::maintain), and by [`check`](Self::check).
 ///
 /// From then on, also over restarts, tokens cannot be verified, issued or changed: each attempt is
-/// [`StoreError::Unavailable`], an outage and not a denial. Listing and revoking go on. Revoke
-/// again what was revoked since the backup, or everything, then call [`accept`](Self::accept).
+/// [`StoreError::Unavailable`], an outage and not a denial. Lists and
+/// [`revoke_matching`](crate::Hallpass::revoke_matching) go on; what looks at one token first does
+/// not, revoking it by its id or text included. Revoke again what was revoked since the backup, or
+/// everything, then call [`accept`](Self::accept).
 ///
-/// It stands outside of a [cache](crate::store), not behind it.
+/// It stands outside of a [cache](crate::store), not behind it. In Redis the generation counts all
+/// changes, not revocations alone: a loss is missed if as many changes were made before the guard
+/// looked again.
 ///
 /// ```
 /// # #[cfg(feature = "sqlite")]
@@ -189,7 +193,14 @@ impl Seen {
         let behind = if self.behind { " behind" } else { "" };
         writeln!(written, "{}{behind}", self.generation)?;
         written.sync_all()?;
-        fs::rename(next, file)
+        fs::rename(next, file)?;
+        // Or a power cut could bring the older number back.
+        #[cfg(unix)]
+        if let Some(folder) = file.parent() {
+            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(())
     }
 }
 

@@ -77,7 +77,7 @@ fn an_app_embeds_the_commands(world: &World) {
         (said, format!("{:?}", session.process().wait().unwrap()))
     };
     let (said, ended) = ask(&create, "wrong");
-    assert!(said.contains("(403 wrong-secret)") && ended.ends_with(", 5)"), "{said} {ended}");
+    assert!(said.contains("(403 wrong-secret)") && ended.ends_with(", 4)"), "{said} {ended}");
     let (said, ended) = ask(&create, PASSWORD);
     assert!(
         said.contains("Created ci, which ends on ") && ended.ends_with(", 0)"),

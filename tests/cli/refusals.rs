@@ -284,4 +284,8 @@ fn a_token_as_argument(world: &World) {
     refused(&mut world.program("playground", &["login", "--pat", &token]), 2, said);
     let glued = format!("--pat={token}");
     refused(&mut world.program("playground", &["login", &glued]), 2, said);
+    // Nor is it taken for a name, which would be shown and sent.
+    for step in ["create", "delete"] {
+        refused(&mut world.program("playground", &["user", "pat", step, &token]), 2, said);
+    }
 }

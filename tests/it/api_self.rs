@@ -76,6 +76,35 @@ fn every_bad_token_gets_the_same_answer() {
     assert!(site.world.accepts(&issued));
 }
 
+#[cfg(feature = "jwt")]
+#[test]
+fn a_jwt_is_ended_and_not_rotated() {
+    let mut site = Site::new();
+    let mint = crate::jwt::Mint::new();
+    let host = hallpass::host::Host::builder(
+        mint.world.hallpass.clone(),
+        "https://acme.example",
+        std::sync::Arc::clone(&site.sessions),
+    );
+    let host = host
+        .confirmation(hallpass::host::RememberedConfirmation::new(site.sessions.clone()))
+        .build()
+        .unwrap();
+    let boundary = Boundary::builder(mint.world.hallpass.clone()).jwt(mint.issuer.clone());
+    let api = Api::builder(host).boundary(boundary.build().unwrap()).mounted_at("/pat");
+    site.api = api.build().unwrap();
+    let parent = mint.world.token("parent");
+    let text = mint.exchange(&parent, Exchange::new()).unwrap();
+    assert_eq!(ask(&site, "GET", "", &text, "").status, 200);
+    assert_eq!(ask(&site, "POST", "/rotate", &text, "{}").problem(), (403, "not-rotatable"));
+    assert_eq!(ask(&site, "GET", "", &text, "").status, 200);
+    assert_eq!(ask(&site, "DELETE", "", &text, "").status, 204);
+    assert_eq!(ask(&site, "GET", "", &text, "").text, H5);
+    assert!(mint.world.accepts(&parent));
+    let forged = format!("{}AAAA", &text[..text.len() - 4]);
+    assert_eq!(ask(&site, "DELETE", "", &forged, "").text, H5);
+}
+
 #[test]
 fn a_check_tells_what_is_missing() {
     let site = Site::new();

@@ -109,6 +109,23 @@ fn the_list_shows_what_matters_and_marks_what_needs_care() {
 }
 
 #[test]
+fn what_expires_soon_has_pages_too() {
+    let app = App::with(|policy| policy.quota = None);
+    let soon = Expiry::In(TimeDelta::days(3));
+    for number in 0..51 {
+        let wanted = Issue::new(format!("t{number}")).owner("u1").scopes(["repo:read"]);
+        app.world.issue(wanted.expiry(soon));
+    }
+    let list = app.get(&at("?show=soon")).session("u1-1").expect(&app, 200);
+    assert_eq!(list.body.matches("<bdi>t").count(), 50);
+    let cursor = list.body.split("cursor=").nth(1).unwrap().split('"').next().unwrap();
+    app.world.advance(TimeDelta::minutes(5));
+    let next = at(&format!("?show=soon&cursor={cursor}"));
+    let rest = app.get(&next).session("u1-1").expect(&app, 200);
+    assert_eq!(rest.body.matches("<bdi>t").count(), 1);
+}
+
+#[test]
 fn ended_tokens_are_shown_when_asked_for() {
     let app = App::new();
     let gone = app.token("u1", "gone");

@@ -104,3 +104,18 @@ fn a_store_that_fails_is_an_error_and_the_next_round_goes_on() {
     world.store.heals();
     assert_eq!(maintain(&world).purged, 1);
 }
+
+#[test]
+fn uses_that_cannot_be_written_keep_nothing_from_being_removed() {
+    let world = World::new();
+    let gone = world.token("gone");
+    run(world.hallpass.revoke(&gone.token.id, RevocationReason::Requested)).unwrap();
+    world.advance(TimeDelta::days(91));
+    let used = world.issue(ci("later").expiry(Expiry::In(TimeDelta::days(3)))).plain;
+    assert!(world.verify(used.expose()).is_ok());
+    world.store.breaks(Step::Touch, Fault::Fails);
+    assert!(run(world.hallpass.maintain()).is_err());
+    assert!(!is_kept(&world, &gone));
+    world.store.heals();
+    assert_eq!(maintain(&world).uses, 1);
+}

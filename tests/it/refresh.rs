@@ -325,6 +325,21 @@ fn grants_have_a_quota_that_refreshing_does_not_use_up() {
 }
 
 #[test]
+fn a_full_quota_spends_no_refresh_token() {
+    let world = World::with(|policy| policy.exchange_quota = Some(1));
+    let first = grant(&world);
+    for _ in 0..3 {
+        let refused = refresh(&world, &first.refresh);
+        let full = matches!(refused, Err(RefreshError::QuotaFull { limit: 1 }));
+        assert!(full, "{refused:?}");
+        world.advance(TimeDelta::minutes(15));
+    }
+    world.advance(TimeDelta::minutes(15));
+    assert!(refresh(&world, &first.refresh).is_ok());
+    assert_eq!(reuses(&world), 0);
+}
+
+#[test]
 fn looking_at_a_token_leaves_no_trace() {
     let world = World::new();
     let parent =

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hallpass::store::{Changes, Conflict, Filter, Notice, Reach};
 use hallpass::{RedisOptions, RedisStore, ScopeList, StoreError, TokenStore};
 
-use crate::server::{DURABLE, Server};
+use crate::server::{DURABLE, Server, wait_until};
 use crate::{Test, run, test};
 use hallpass::conformance::support::{
     all, anything, at, id, ids, mark, only, owner, page, record, record_with,
@@ -39,6 +39,7 @@ pub(crate) fn tests() -> Vec<Test> {
             "single::servers_that_may_lose_steps_are_refused",
             servers_that_may_lose_steps_are_refused,
         ),
+        test("single::replicas_are_refused", replicas_are_refused),
         test("single::unknown_settings_are_refused", unknown_settings_are_refused),
         test("single::keys_of_others_are_refused", keys_of_others_are_refused),
         test("single::damaged_records_are_told", damaged_records_are_told),
@@ -296,6 +297,26 @@ fn servers_that_may_lose_steps_are_refused() {
         let store = store.with_timeout(Duration::from_millis(200)).connect(server.url()).await;
         let error = store.unwrap_err();
         assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    });
+}
+
+/// F12: what a replica answers may be older than a revocation.
+fn replicas_are_refused() {
+    let (master, replica) = (Server::start(&DURABLE), Server::start(&DURABLE));
+    run(async {
+        RedisStore::connect(master.url())
+            .await
+            .unwrap()
+            .insert(&record(1), &anything())
+            .await
+            .unwrap();
+        replica.cli(&["replicaof", "127.0.0.1", &master.port().to_string()]);
+        wait_until("the copy", || replica.cli(&["INFO"]).contains("master_link_status:up"));
+        for options in [RedisOptions::new(), RedisOptions::new().danger_allow_lossy()] {
+            let error = options.connect(replica.url()).await.unwrap_err();
+            let StoreError::Unavailable(cause) = error else { panic!("{error:?}") };
+            assert!(cause.to_string().contains("is a replica"), "{cause}");
+        }
     });
 }
 

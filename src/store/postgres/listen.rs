@@ -181,6 +181,9 @@ impl Line {
             Some(ping) => ping.as_mut().poll(context),
             None => Poll::Pending,
         };
+        if answered.is_ready() {
+            self.ping = None;
+        }
         let mut payloads = Vec::new();
         let ended = loop {
             match (self.messages)(context) {
@@ -202,7 +205,6 @@ impl Line {
         }
         match answered {
             Poll::Ready(Ok(counted)) => {
-                self.ping = None;
                 let missed = self.watch.missed(counted);
                 Poll::Ready(Ok(if missed { Heard::Less } else { Heard::Answer }))
             }

@@ -46,7 +46,7 @@ pub struct PostgresOptions {
 }
 
 /// Fails on a standby, with an error that says so.
-const NO_STANDBY: &str = "SELECT CASE WHEN pg_is_in_recovery() \
+pub(super) const NO_STANDBY: &str = "SELECT CASE WHEN pg_is_in_recovery() \
     THEN 'this server is a standby, which lags behind' ELSE '0' END::integer";
 
 impl Default for PostgresOptions {

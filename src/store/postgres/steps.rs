@@ -326,9 +326,14 @@ impl Step for Revoke<'_> {
         query.admitted(self.filter, mark.at);
         if let Some(since) = self.filter.unused_since {
             // Locked, so that what is used meanwhile is used before or not at all.
-            query.push(&format!(" AND id IN (SELECT token FROM {uses} WHERE NOT closed"));
+            // Only those that the filter admits, or it would wait for everybody's.
+            query.push(&format!(
+                " AND id IN (SELECT used.token FROM {uses} AS used JOIN {tokens} AS held \
+                 ON held.id = used.token WHERE NOT used.closed AND "
+            ));
+            query.admitted(self.filter, mark.at);
             query.unused(since);
-            query.push(" FOR UPDATE)");
+            query.push(" FOR UPDATE OF used)");
         }
         query.push(&format!(
             " RETURNING id, version), used AS (UPDATE {uses} SET closed = TRUE FROM changed \

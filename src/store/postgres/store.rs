@@ -11,7 +11,7 @@ use tokio_postgres::{Config, IsolationLevel, Row};
 use super::connect::{Connector, Home};
 use super::error::StepError;
 use super::listen::Listener;
-use super::options::PostgresOptions;
+use super::options::{NO_STANDBY, PostgresOptions};
 use super::session::{Held, Session, Shapes, Silence};
 use super::sql::Sql;
 use super::steps::{Generation, Insert, List, Revoke, Step, Touch, Update};
@@ -127,6 +127,8 @@ impl PostgresStore {
         let inner = &self.0;
         let connected = inner.home.within(inner.timeout, inner.pool.get()).await;
         let mut client = connected.ok_or(StepError::TimedOut).and_then(|client| Ok(client?))?;
+        // A pool or a pooler of the host's own does not greet.
+        client.batch_execute(NO_STANDBY).await.map_err(StepError::from)?;
         if migrates {
             schema::migrate(&mut client, schema).await?;
         } else {

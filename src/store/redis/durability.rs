@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use redis::{FromRedisValue as _, Value};
 
-use super::link::Link;
+use super::link::{Link, Wire};
 use crate::store::StoreError;
 
 /// The settings under which an acknowledged step survives a crash of the server.
@@ -38,6 +38,25 @@ pub(super) async fn check(link: &Link) -> Result<(), StoreError> {
         reasons.push(reason.to_owned());
     }
     if reasons.is_empty() { Ok(()) } else { Err(refusal(&reasons.join("; "))) }
+}
+
+/// Refuses a server that follows another one: what it answers may be older than a revocation. A
+/// cluster sends every step to a master by itself.
+pub(super) async fn check_is_master(link: &Link) -> Result<(), StoreError> {
+    if matches!(link.reads, Wire::Cluster(_)) {
+        return Ok(());
+    }
+    let mut command = redis::cmd("INFO");
+    command.arg("replication");
+    for answer in link.everywhere(&command).await? {
+        let text = String::from_redis_value(answer).unwrap_or_default();
+        if !text.lines().any(|line| line.trim() == "role:master") {
+            return Err(StoreError::unavailable(
+                "the server is a replica, or does not tell: connect to its master",
+            ));
+        }
+    }
+    Ok(())
 }
 
 async fn has_replicas(link: &Link) -> Result<bool, StoreError> {

@@ -214,6 +214,7 @@ impl RedisOptions {
             timeout: self.timeout,
             replicas: self.replicas,
         };
+        durability::check_is_master(&link).await?;
         if !self.allow_lossy {
             durability::check(&link).await?;
         }

@@ -98,9 +98,13 @@ impl SqliteStore {
         &self,
         step: impl FnOnce(&Connection) -> Result<T, StepError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let _pass = self.0.gate.enter()?;
+        let pass = self.0.gate.enter()?;
         let connections = self.0.clone();
-        may_block(move || connections.write(step)).await
+        let work = move || {
+            let _pass = pass;
+            connections.write(step)
+        };
+        may_block(work).await
     }
 }
 
@@ -187,11 +191,15 @@ impl TokenStore for SqliteStore {
         if matches!(filter.reach, Reach::Owner(..) | Reach::Family(_)) {
             return self.0.read(|connection| steps::list(connection, filter, page, now));
         }
-        let _pass = self.0.gate.enter()?;
+        let pass = self.0.gate.enter()?;
         // A search through everything takes longer than a hop to another thread.
         let (connections, filter, page) = (self.0.clone(), filter.clone(), page.clone());
         let list = move |connection: &Connection| steps::list(connection, &filter, &page, now);
-        may_block(move || connections.read(list)).await
+        let work = move || {
+            let _pass = pass;
+            connections.read(list)
+        };
+        may_block(work).await
     }
 
     async fn update(
