@@ -46,7 +46,7 @@ impl CallerResolver for Everybody {
 }
 
 fn main() {
-    let (count, requests) = if is_test() { (100, 4) } else { (1_000_000, 4_000) };
+    let (count, requests) = if is_test() { (100, 2 * CONNECTIONS) } else { (1_000_000, 4_000) };
     let hallpass = populated(count);
     for number in 0..50 {
         let issue = Issue::new(format!("job {number}")).owner("reader");

@@ -66,9 +66,16 @@ impl Proxy {
                 tokio::spawn(async move {
                     let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
                     if let Ok(server) = TcpStream::connect(server).await {
-                        Line { node, server, number, said: Vec::new(), asked: None }
-                            .carry(rules, &strike)
-                            .await;
+                        Line {
+                            node,
+                            server,
+                            number,
+                            said: Vec::new(),
+                            asking: Vec::new(),
+                            asked: None,
+                        }
+                        .carry(rules, &strike)
+                        .await;
                     }
                 });
             }
@@ -112,6 +119,8 @@ struct Line {
     number: u32,
     /// What the node said first.
     said: Vec<u8>,
+    /// What it said since the server last answered: a request may arrive in parts.
+    asking: Vec<u8>,
     /// How much was answered since the node asked what the rule is about.
     asked: Option<usize>,
 }
@@ -192,10 +201,11 @@ impl Line {
     fn hear(&mut self, rule: &Rule, bytes: &[u8]) -> Next {
         let room = MEMORY.saturating_sub(self.said.len()).min(bytes.len());
         self.said.extend_from_slice(&bytes[..room]);
+        self.asking.extend_from_slice(bytes);
         match rule {
-            Some((When::Asked(text), fate, _)) if holds(bytes, text) => Next::Meet(*fate, 0),
+            Some((When::Asked(text), fate, _)) if holds(&self.asking, text) => Next::Meet(*fate, 0),
             Some((When::Said(text), fate, _)) if holds(&self.said, text) => Next::Meet(*fate, 0),
-            Some((When::Answered(text, _), ..)) if holds(bytes, text) => {
+            Some((When::Answered(text, _), ..)) if holds(&self.asking, text) => {
                 self.asked = Some(0);
                 Next::Forward
             }
@@ -204,6 +214,7 @@ impl Line {
     }
 
     fn answered(&mut self, rule: &Rule, count: usize) -> Next {
+        self.asking.clear();
         if let (Some((When::Answered(_, most), fate, _)), Some(answered)) = (rule, &mut self.asked)
         {
             let left = most.saturating_sub(*answered);
