@@ -7,7 +7,9 @@ use super::verified::{Context, Verified};
 use super::{Engine, Hallpass};
 use crate::clock::Timestamp;
 use crate::store::Facts;
-use crate::token::{Kind, RevocationReason, TokenId};
+#[cfg(any(feature = "oauth", feature = "api"))]
+use crate::token::RevocationReason;
+use crate::token::{Kind, TokenId};
 
 impl Hallpass {
     /// Verifies a token that was presented by a signature over its id, as
@@ -30,6 +32,7 @@ impl Hallpass {
 
     /// Ends such a token, whatever its state, as [`revoke_text`](Self::revoke_text) does one
     /// presented by its secret; with a client, only if it is that client's.
+    #[cfg(any(feature = "oauth", feature = "api"))]
     pub(crate) async fn revoke_vouched(
         &self,
         id: &TokenId,
