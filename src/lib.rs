@@ -110,6 +110,9 @@ pub use token::*;
 #[cfg(all(
     doctest,
     feature = "sqlite",
+    feature = "postgres",
+    feature = "redis",
+    feature = "cache",
     feature = "api",
     feature = "axum",
     feature = "actix",

@@ -214,3 +214,22 @@ impl fmt::Debug for Secret {
         f.write_str("Secret(redacted)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_the_place_of_a_secret_is_not_repeated() {
+        for json in
+            ["53", "-5.3", "true", "null", r#"["53cret"]"#, r#"{"53cret":1}"#, r#""53\ud800""#]
+        {
+            let error = serde_json::from_str::<Secret>(json).unwrap_err().to_string();
+            assert!(error.starts_with("expected a string") && !error.contains("53"), "{error}");
+        }
+        let whole = r#"{"secret":["53cret"],"token":{}}"#;
+        let error = serde_json::from_str::<Issued>(whole).unwrap_err().to_string();
+        assert!(!error.contains("53cret"), "{error}");
+        assert_eq!(serde_json::from_str::<Secret>("\"x\"").unwrap().expose(), "x");
+    }
+}

@@ -264,6 +264,28 @@ fn migrations(world: &World) {
     assert_eq!((made.code, made.err.as_str()), (0, "The tables are those of this version.\n"));
     assert_eq!(done(&mut admin(world, &path, &["list"])).code, 0);
 
+    // Nor is an older file brought up to date by anything but `migrate`.
+    let old = world.home().join("old.sqlite");
+    fs::write(&old, b"").unwrap();
+    let said = "error: the store's schema does not fit: the file has schema 0, and this version \
+                works on 1\nhint: `hallpass_admin migrate` brings an older one up to date\n";
+    let id = "0000000000000001";
+    for arguments in [
+        &["list"][..],
+        &["show", id],
+        &["export"],
+        &["revoke", id],
+        &["revoke", id, "--yes"],
+        &["revoke-owner", "x", "--yes"],
+        &["purge", "--yes"],
+        &["import", "/dev/null"],
+    ] {
+        refused(&mut admin(world, &old, arguments), 1, said);
+        assert_eq!(fs::read(&old).unwrap(), b"", "{arguments:?}");
+    }
+    assert_eq!(done(&mut admin(world, &old, &["migrate"])).code, 0);
+    assert_eq!(done(&mut admin(world, &old, &["purge", "--yes"])).code, 0);
+
     // A file of somebody else is left alone.
     let other = world.home().join("other.sqlite");
     fs::write(&other, b"not a database, but long enough to look at").unwrap();
