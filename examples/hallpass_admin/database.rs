@@ -59,6 +59,10 @@ impl Database {
                     return Err(Failure::new(Class::NotFound, message)
                         .with_hint("`hallpass_admin migrate` makes one"));
                 }
+                if path.is_dir() {
+                    let message = format!("{} is a folder", path.display());
+                    return Err(Failure::new(Class::Usage, message));
+                }
                 let options = match wanted {
                     Use::Look => SqliteOptions::new().read_only(),
                     Use::Change => SqliteOptions::new().without_migrations(),

@@ -1,13 +1,14 @@
 //! Commands that change nothing.
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::sync::Arc;
 
-use hallpass::cli::{Class, Failure, ago, day, print, table};
+use hallpass::cli::{Class, Failure, ago, day, print, say, table};
 use hallpass::store::{Filter, PageRequest, Position, Reach, SortKey};
 use hallpass::{
-    Caller, Hallpass, Networks, Outage, PepperRing, ScopeCatalog, SecretMatch, Status, Tenant,
-    Timestamp, Token, TokenId, TokenStore,
+    Caller, Hallpass, Networks, Outage, Owner, PepperRing, ScopeCatalog, SecretMatch, Status,
+    Tenant, Timestamp, Token, TokenId, TokenStore,
 };
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -41,6 +42,13 @@ pub(crate) async fn list(
     let mut tokens = all(store, &filter, now, list.limit.saturating_add(1)).await?;
     let is_cut = tokens.len() > list.limit;
     tokens.truncate(list.limit);
+    if tokens.is_empty() && !list.json {
+        say("There are no such tokens.");
+        if let (Some(owner), None) = (&list.owner, &list.tenant) {
+            hint_at_tenants(store, owner, now).await?;
+        }
+        return Ok(());
+    }
     if list.json {
         let lines: String = tokens.iter().map(|token| format!("{}\n", json(token, now))).collect();
         print(&lines)?;
@@ -48,7 +56,30 @@ pub(crate) async fn list(
         print(&as_table(&tokens, now))?;
     }
     if is_cut {
-        hallpass::cli::say(&format!("There are more than {}; see --limit.", list.limit));
+        say(&format!("There are more than {}; see --limit.", list.limit));
+    }
+    Ok(())
+}
+
+/// Says in which other tenants an owner has live tokens: somebody in a hurry must not take those
+/// of the default tenant for all of them.
+pub(crate) async fn hint_at_tenants(
+    store: &dyn TokenStore,
+    owner: &Owner,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let mut live = Filter::new(Reach::All);
+    live.statuses = Some(Status::ALL.into_iter().filter(|status| status.is_live()).collect());
+    let mut tenants = BTreeSet::new();
+    each(store, &live, now, |token| {
+        if token.owner == *owner && token.tenant != Tenant::DEFAULT {
+            tenants.insert(token.tenant.to_string());
+        }
+        true
+    })
+    .await?;
+    for tenant in tenants {
+        say(&format!("{owner} has live tokens in another tenant: --tenant {tenant}"));
     }
     Ok(())
 }
@@ -223,10 +254,14 @@ fn tell(
         return print(&format!("{all}\n"));
     }
     let mut lines = String::new();
-    for (name, value) in all.as_object().into_iter().flatten() {
-        let shown = match value {
+    for name in ORDER {
+        let shown = match &all[name] {
             Value::Null => continue,
             Value::String(text) => text.clone(),
+            Value::Array(all) => match listed(all) {
+                Some(all) => all,
+                None => continue,
+            },
             other => other.to_string(),
         };
         lines.push_str(&format!("{:<14} {shown}\n", format!("{name}:")));
@@ -234,6 +269,42 @@ fn tell(
     // Names come from people, and a terminal obeys some characters.
     let harmless = |c: char| if c.is_control() && c != '\n' { '\u{fffd}' } else { c };
     print(&lines.chars().map(harmless).collect::<String>())
+}
+
+/// In which people look for it.
+const ORDER: [&str; 26] = [
+    "id",
+    "name",
+    "description",
+    "kind",
+    "tenant",
+    "owner",
+    "status",
+    "secret",
+    "scopes",
+    "resources",
+    "networks",
+    "audience",
+    "created_at",
+    "created_by",
+    "not_before",
+    "expires_at",
+    "last_used_at",
+    "last_used_from",
+    "rotated_at",
+    "overlap_until",
+    "suspended_at",
+    "revoked_at",
+    "revoked_by",
+    "revoked_for",
+    "parent",
+    "client",
+];
+
+/// With commas between them; nothing if there are none.
+fn listed(all: &[Value]) -> Option<String> {
+    let all: Vec<&str> = all.iter().filter_map(Value::as_str).collect();
+    (!all.is_empty()).then(|| all.join(", "))
 }
 
 fn networks(networks: &Networks) -> Value {

@@ -12,7 +12,7 @@ use super::span::{PatExpiry, parse_span};
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// What belongs to you
-    #[command(subcommand)]
+    #[command(subcommand, arg_required_else_help = true)]
     User(UserCommand),
     /// Log in with a personal access token
     #[command(after_help = EXIT_CODES)]
@@ -44,7 +44,7 @@ Exit codes:
 #[derive(Debug, Clone, Subcommand)]
 pub enum UserCommand {
     /// Personal access tokens
-    #[command(subcommand, after_help = EXIT_CODES)]
+    #[command(subcommand, arg_required_else_help = true, after_help = EXIT_CODES)]
     Pat(PatCommand),
 }
 

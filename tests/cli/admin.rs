@@ -67,9 +67,20 @@ fn find_and_revoke(world: &World) {
         "{row}"
     );
     assert!(!list.out.contains(&token[26..]));
+    // Nobody takes the default tenant for all of them.
+    let said = "alice has live tokens in another tenant: --tenant playground\n";
+    let none = done(&mut admin(world, &demo, &["list", "--owner", "alice"]));
+    assert_eq!((none.code, none.err), (0, format!("There are no such tokens.\n{said}")));
+    let none = done(&mut admin(world, &demo, &["revoke-owner", "alice", "--yes"]));
+    assert_eq!((none.code, none.err), (0, format!("There is nothing to revoke.\n{said}")));
 
     let show = done(&mut admin(world, &demo, &["show", id(&token)]));
-    for line in ["name:          to be revoked", "owner:         alice", "status:        active"] {
+    let ordered: Vec<&str> = show.out.lines().take(4).collect();
+    let id_line = format!("id:            {}", id(&token));
+    let expected =
+        ["name:          to be revoked", "kind:          pat", "tenant:        playground"];
+    assert_eq!(ordered, [&[id_line.as_str()][..], &expected].concat(), "{}", show.out);
+    for line in ["owner:         alice", "status:        active", "scopes:        playground"] {
         assert!(show.out.contains(line), "{}", show.out);
     }
     let show = done(&mut admin(world, &demo, &["show", "--json", id(&token)]));
@@ -334,6 +345,9 @@ fn bad_databases(world: &World) {
     for url in ["mysql://alice:s3cret@db/x", "tokens.sqlite", "sqlite:"] {
         refused(list.env("HALLPASS_DATABASE", url), 2, said);
     }
+    let folder = world.home();
+    let said = format!("error: {} is a folder\n", folder.display());
+    refused(&mut admin(world, &folder, &["list"]), 2, &said);
     #[cfg(feature = "postgres")]
     {
         let url = "postgres://alice:s3cret@127.0.0.1:1/x?connect_timeout=2";

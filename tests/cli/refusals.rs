@@ -259,7 +259,9 @@ fn without_a_terminal(world: &World) {
 
 fn the_command_line(world: &World) {
     for (arguments, word) in [
-        (&["login"][..], "--pat"),
+        (&["user"][..], "pat"),
+        (&["user", "pat"], "rotate"),
+        (&["login"], "--pat"),
         (&["login", "--pat", "--pat-file", "x"], "cannot be used with"),
         (&["login", "--pat-file"], "--pat-file"),
         (&["user", "pat", "create"], "<NAME>"),

@@ -28,9 +28,10 @@ use super::boundary::Boundary;
 use super::rejection::Rejection;
 use super::requirement::Requirement;
 use crate::token::Kind;
-pub use exception::{Exception, Instead};
 use tokens::Tokens;
 use world::World;
+
+pub use exception::{Exception, Instead};
 
 /// One request, and whether the store is out of order meanwhile.
 #[derive(Debug, Clone)]

@@ -13,6 +13,8 @@ use crate::scope::Resources;
 use crate::store::{Admission, TokenStore as _};
 use crate::token::{Brands, Kind, PlainToken, RevocationReason, TokenDigest, TokenId, TokenText};
 
+const HOUR: TimeDelta = TimeDelta::hours(1);
+
 /// The text of a token, and what is special about it.
 pub(super) type Named = (&'static str, String);
 
@@ -41,105 +43,117 @@ impl fmt::Debug for Tokens {
 impl Tokens {
     pub(super) async fn issue(world: &World) -> Self {
         let desk = Desk(world);
-        let (hour, now) = (TimeDelta::hours(1), world.hallpass.now());
         let good = desk.issue("good", |issue| issue).await;
         let wide = desk.issue("wide", |issue| {
             let issue = issue.scopes(["repo:write"]).resources(Resources::All);
             issue.networks([net("127.0.0.0/8")])
         });
-        let wide = text(&wide.await);
-        let (mut others, mut bad, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+        let mut tokens = Self {
+            good: text(&good),
+            wide: text(&wide.await),
+            others: Vec::new(),
+            bad: Vec::new(),
+            unknown: Vec::new(),
+            #[cfg(feature = "jwt")]
+            forge: Forge::new(),
+        };
+        tokens.add_what_time_changes(&desk, &good).await;
+        world.owners.change();
+        world.clock.advance(HOUR * 2);
+        tokens.add_what_was_done_to_it(&desk).await;
+        tokens.add_what_was_made_from_it(&desk, &good).await;
+        tokens.add_what_looks_right(&desk, &good).await;
+        #[cfg(feature = "jwt")]
+        tokens.forge.fill(world, &desk, &mut tokens.others, &mut tokens.bad).await;
+        tokens
+    }
 
-        // What ends, begins or changes while the clock goes on.
-        let expired = desk.issue("expired", |issue| issue.expiry(Expiry::In(hour)));
-        bad.push(("expired", text(&expired.await)));
-        let later = now.checked_add(hour * 24 * 20).unwrap().to_utc();
+    /// What ends, begins or changes while the clock goes on.
+    async fn add_what_time_changes(&mut self, desk: &Desk<'_>, good: &Issued) {
+        let expired = desk.issue("expired", |issue| issue.expiry(Expiry::In(HOUR)));
+        self.bad.push(("expired", text(&expired.await)));
+        let later = desk.0.hallpass.now().checked_add(HOUR * 24 * 20).unwrap().to_utc();
         let future = desk.issue("future", |issue| issue.not_before(later));
-        bad.push(("not yet valid", text(&future.await)));
-        let ended = desk.exchange(&good, Exchange::new()).await;
-        bad.push(("that was exchanged and expired", text(&ended)));
+        self.bad.push(("not yet valid", text(&future.await)));
+        let ended = desk.exchange(good, Exchange::new()).await;
+        self.bad.push(("that was exchanged and expired", text(&ended)));
         for (what, owner) in [("of an inactive owner", "left"), ("of an owner who is gone", "gone")]
         {
-            bad.push((what, text(&desk.issue(owner, |issue| issue.owner(owner)).await)));
+            self.bad.push((what, text(&desk.issue(owner, |issue| issue.owner(owner)).await)));
         }
         let unsure = desk.issue("unsure", |issue| issue.owner("unsure"));
-        unknown.push(("of an owner who cannot be looked up", text(&unsure.await)));
+        self.unknown.push(("of an owner who cannot be looked up", text(&unsure.await)));
         let rotated = desk.issue("rotated", |issue| issue).await;
-        let renewed = desk.rotate(&rotated, hour * 24).await;
-        others.push(("superseded, within the overlap", text(&rotated)));
-        others.push(("rotated", text(&renewed)));
+        let renewed = desk.rotate(&rotated, HOUR * 24).await;
+        self.others.push(("superseded, within the overlap", text(&rotated)));
+        self.others.push(("rotated", text(&renewed)));
         for (what, overlap) in [
-            ("superseded, after the overlap", hour),
+            ("superseded, after the overlap", HOUR),
             ("superseded without overlap", TimeDelta::zero()),
         ] {
             let superseded = desk.issue(what, |issue| issue).await;
             desk.rotate(&superseded, overlap).await;
-            bad.push((what, text(&superseded)));
+            self.bad.push((what, text(&superseded)));
         }
         #[cfg(feature = "jwt")]
-        let forge = Forge::new();
-        #[cfg(feature = "jwt")]
-        bad.push(("that is a JWT and expired", forge.mint(world, &good, Exchange::new()).await.1));
-        world.owners.change();
-        world.clock.advance(hour * 2);
+        {
+            let (_, expired) = self.forge.mint(desk.0, good, Exchange::new()).await;
+            self.bad.push(("that is a JWT and expired", expired));
+        }
+    }
 
-        // What is as it is now.
+    /// What somebody limited or ended.
+    async fn add_what_was_done_to_it(&mut self, desk: &Desk<'_>) {
         let third = desk.issue("third", |issue| issue.audience(["third"])).await;
-        bad.push(("for another audience", text(&third)));
+        self.bad.push(("for another audience", text(&third)));
         let outside = desk.issue("outside", |issue| issue.networks([net("198.51.100.0/24")]));
-        bad.push(("from another network", text(&outside.await)));
+        self.bad.push(("from another network", text(&outside.await)));
         let suspended = desk.issue("suspended", |issue| issue).await;
-        world.hallpass.suspend(&suspended.token.id).await.unwrap();
-        bad.push(("suspended", text(&suspended)));
+        desk.suspend(&suspended.token.id).await;
+        self.bad.push(("suspended", text(&suspended)));
         let revoked = desk.issue("revoked", |issue| issue).await;
         desk.revoke(&revoked.token.id).await;
-        bad.push(("revoked", text(&revoked)));
+        self.bad.push(("revoked", text(&revoked)));
         let rotated = desk.issue("rotated and revoked", |issue| issue).await;
-        desk.rotate(&rotated, hour).await;
+        desk.rotate(&rotated, HOUR).await;
         desk.revoke(&rotated.token.id).await;
-        bad.push(("superseded and revoked within the overlap", text(&rotated)));
+        self.bad.push(("superseded and revoked within the overlap", text(&rotated)));
+    }
 
-        let exchanged = desk.exchange(&good, Exchange::new()).await;
-        others.push(("exchanged", text(&exchanged)));
-        let revoked = desk.exchange(&good, Exchange::new()).await;
+    /// Access tokens, application tokens and refresh tokens.
+    async fn add_what_was_made_from_it(&mut self, desk: &Desk<'_>, good: &Issued) {
+        let exchanged = desk.exchange(good, Exchange::new()).await;
+        self.others.push(("exchanged", text(&exchanged)));
+        let kind = assembled(Kind::Personal, &text(&exchanged), &text(&exchanged));
+        self.bad.push(("that was exchanged and says it is personal", kind));
+        let revoked = desk.exchange(good, Exchange::new()).await;
         desk.revoke(&revoked.token.id).await;
-        bad.push(("that was exchanged and revoked", text(&revoked)));
+        self.bad.push(("that was exchanged and revoked", text(&revoked)));
         let parent = desk.issue("ending", |issue| issue).await;
         let orphan = desk.exchange(&parent, Exchange::new()).await;
         desk.revoke(&parent.token.id).await;
-        bad.push(("whose parent was revoked", text(&orphan)));
+        self.bad.push(("whose parent was revoked", text(&orphan)));
         let parent = desk.issue("pausing", |issue| issue).await;
         let orphan = desk.exchange(&parent, Exchange::new()).await;
-        world.hallpass.suspend(&parent.token.id).await.unwrap();
-        bad.push(("whose parent is suspended", text(&orphan)));
+        desk.suspend(&parent.token.id).await;
+        self.bad.push(("whose parent is suspended", text(&orphan)));
 
         let grant = Issue::new("grant").owner("u1").scopes(["repo:read"]).for_client("app");
-        let grant = world.hallpass.issue_with_refresh(grant).await.unwrap();
-        others.push(("of an application", text(&grant.access)));
-        bad.push(("that refreshes", text(&grant.refresh)));
+        let grant = desk.0.hallpass.issue_with_refresh(grant).await.unwrap();
+        self.others.push(("of an application", text(&grant.access)));
+        self.bad.push(("that refreshes", text(&grant.refresh)));
+    }
 
-        bad.push(("with the secret of another", assembled(Kind::Personal, &text(&good), &wide)));
-        let kind = assembled(Kind::Personal, &text(&exchanged), &text(&exchanged));
-        bad.push(("that was exchanged and says it is personal", kind));
+    /// Texts with a right checksum that are not what was issued, and damaged ones.
+    async fn add_what_looks_right(&mut self, desk: &Desk<'_>, good: &Issued) {
+        let mixed = assembled(Kind::Personal, &self.good, &self.wide);
+        self.bad.push(("with the secret of another", mixed));
         let odd = desk.with_digest(&good.token.id, 1, "v9$0$").await;
-        bad.push(("with a digest of an unknown scheme", odd));
+        self.bad.push(("with a digest of an unknown scheme", odd));
         let digest = format!("v1$7${}A", "a".repeat(42));
         let peppered = desk.with_digest(&good.token.id, 2, &digest).await;
-        unknown.push(("whose pepper is missing", peppered));
-        let good = text(&good);
-        bad.extend(damaged(&good));
-
-        #[cfg(feature = "jwt")]
-        forge.fill(world, &desk, &mut others, &mut bad).await;
-        Self {
-            good,
-            wide,
-            others,
-            bad,
-            unknown,
-            #[cfg(feature = "jwt")]
-            forge,
-        }
+        self.unknown.push(("whose pepper is missing", peppered));
+        self.bad.extend(damaged(&self.good));
     }
 
     /// Every text that is accepted somewhere.
@@ -166,6 +180,10 @@ impl Desk<'_> {
     async fn rotate(&self, token: &Issued, overlap: TimeDelta) -> Issued {
         let rotate = Rotate::new().overlap(overlap);
         self.0.hallpass.rotate(&token.token.id, rotate).await.unwrap()
+    }
+
+    async fn suspend(&self, id: &TokenId) {
+        self.0.hallpass.suspend(id).await.unwrap();
     }
 
     pub(super) async fn revoke(&self, id: &TokenId) {
