@@ -255,14 +255,14 @@ fn tell(
     }
     let mut lines = String::new();
     for name in ORDER {
-        let shown = match &all[name] {
-            Value::Null => continue,
-            Value::String(text) => text.clone(),
-            Value::Array(all) => match listed(all) {
+        let shown = match all.get(name) {
+            None | Some(Value::Null) => continue,
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Array(all)) => match listed(all) {
                 Some(all) => all,
                 None => continue,
             },
-            other => other.to_string(),
+            Some(other) => other.to_string(),
         };
         lines.push_str(&format!("{:<14} {shown}\n", format!("{name}:")));
     }
