@@ -1,7 +1,5 @@
 //! README.md: every integration in a few lines, all of them tested.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 const README: &str = include_str!("../README.md");
 
 /// Most lines of a block, those aside that rustdoc hides.
