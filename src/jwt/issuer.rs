@@ -16,7 +16,7 @@ use crate::engine::{
 use crate::policy::ExpiryError;
 use crate::scope::{Resources, Scope, ScopeSet};
 use crate::store::StoreError;
-use crate::token::{RevocationReason, Tenant, Token, TokenId};
+use crate::token::{Tenant, Token, TokenId};
 
 /// Signs access tokens of an app as JWTs (RFC 9068).
 ///
@@ -126,21 +126,9 @@ impl JwtIssuer {
     ) -> Result<IssuedJwt, ExchangeError> {
         let lifetime = self.lifetime.min(hallpass.policy().max_exchange_lifetime);
         let exchange = exchange.or_lifetime(lifetime).unless_networked();
-        let now = context.now.unwrap_or_else(|| hallpass.now());
-        let token = hallpass.exchange(text, context, exchange).await?.token;
-        let signed = match hallpass.standing_of(&token.id).await {
-            Ok(Some(standing)) => self.sign(&token, standing.verified.scopes(), now),
-            Ok(None) => Err(StoreError::unavailable(Unsignable).into()),
-            Err(outage) => Err(outage.into()),
-        };
-        match signed {
-            Ok(plain) => Ok(IssuedJwt { plain, token }),
-            Err(error) => {
-                // Nobody has it; if this fails it ends by itself.
-                let _ = hallpass.revoke(&token.id, RevocationReason::Requested).await;
-                Err(error)
-            }
-        }
+        let sign = |token: &Token, scopes: &ScopeSet, now| self.sign(token, scopes, now);
+        let (plain, token) = hallpass.exchange_signed(text, context, exchange, sign).await?;
+        Ok(IssuedJwt { plain, token })
     }
 
     fn sign(

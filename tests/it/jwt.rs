@@ -13,7 +13,9 @@ use hallpass::fetch::{Fetch, FetchError};
 use hallpass::jwt::{
     Algorithm, JwkSet, JwtError, JwtIssuer, JwtVerifier, KeyRing, KeysError, SigningKey,
 };
-use hallpass::{Context, Exchange, ExchangeError, Issued, Resources, RevocationReason, Tenant};
+use hallpass::{
+    Context, DenialReason, Exchange, ExchangeError, Issued, Resources, RevocationReason, Tenant,
+};
 use serde_json::{Value, json};
 
 use crate::world::{Fault, Step, World, ci, micro, run, start};
@@ -576,6 +578,19 @@ fn a_jwt_is_not_released_before_its_record_is_durable() {
         let exchanged = mint.exchange(&parent, Exchange::new().audience(["us"]));
         assert!(matches!(exchanged, Err(ExchangeError::Unavailable(_))));
     }
+}
+
+#[test]
+fn no_text_has_the_record_of_a_jwt() {
+    let mint = Mint::new();
+    let (_, text) = mint.jwt();
+    let id = run(mint.online().verify(&text)).unwrap().id().to_owned();
+    mint.world.events.take();
+    for secret in ["0".repeat(43), "a".repeat(43)] {
+        let guess = crate::world::text_of("at", &id, &secret);
+        assert_eq!(mint.world.refusal(&guess), DenialReason::WrongSecret);
+    }
+    assert!(run(mint.online().verify(&text)).is_ok());
 }
 
 #[test]
