@@ -118,6 +118,7 @@ impl App {
         let sessions = Arc::new(Sessions::new(Arc::clone(&accounts)));
         let host = Host::builder(hallpass.clone(), &settings.origin, Arc::clone(&sessions))
             .confirmation(Arc::clone(&sessions))
+            .jwt(endpoints.jwt.clone())
             .build()?;
         let console = Console::builder(host.clone())
             .title("Demo")

@@ -1,9 +1,11 @@
 //! What `application/x-www-form-urlencoded` and queries are made of, read to the letter.
 
+#[cfg(any(feature = "oauth", feature = "api"))]
 use zeroize::Zeroizing;
 
 /// Undoes the encoding of a name or value. There is none for a percent sign without two
 /// hexadecimal digits, for bytes that are not UTF-8, and for control characters but the tabulator.
+#[cfg(any(feature = "oauth", feature = "api"))]
 pub(crate) fn decode(text: &[u8]) -> Option<Zeroizing<String>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
     let mut rest = text.iter();
@@ -17,6 +19,27 @@ pub(crate) fn decode(text: &[u8]) -> Option<Zeroizing<String>> {
     let text = std::str::from_utf8(&bytes).ok()?;
     let clean = text.chars().all(|c| !c.is_control() || c == '\t');
     clean.then(|| Zeroizing::new(text.to_owned()))
+}
+
+/// Undoes the encoding wherever there is one and keeps the rest as it is, to look for something in
+/// it that somebody who reads less strictly could find.
+#[cfg(feature = "host")]
+pub(crate) fn decode_leniently(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        let escaped = match (byte, after) {
+            (b'%', [high, low, after @ ..]) => {
+                hex(*high).zip(hex(*low)).map(|(high, low)| (high << 4 | low, after))
+            }
+            (b'+', _) => Some((b' ', after)),
+            _ => None,
+        };
+        let (byte, after) = escaped.unwrap_or((*byte, after));
+        bytes.push(byte);
+        rest = after;
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn hex(digit: u8) -> Option<u8> {

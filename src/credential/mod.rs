@@ -57,7 +57,7 @@ mod challenge;
 pub mod conformance;
 mod duties;
 mod extract;
-#[cfg(any(feature = "oauth", feature = "api"))]
+#[cfg(any(feature = "oauth", feature = "host"))]
 mod form;
 mod limits;
 mod problem;
@@ -76,6 +76,8 @@ pub(crate) use extract::Found;
 pub(crate) use extract::Presented;
 #[cfg(any(feature = "oauth", feature = "api"))]
 pub(crate) use form::decode;
+#[cfg(feature = "host")]
+pub(crate) use form::decode_leniently;
 pub use limits::{MAX_CREDENTIAL_LEN, MAX_HEADER_LINES, MAX_OPAQUE_LEN, MAX_URI_LEN};
 pub use problem::Problem;
 pub use rejection::Rejection;

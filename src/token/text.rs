@@ -44,9 +44,7 @@ impl PlainToken {
         kind: Kind,
         entropy: &dyn Entropy,
     ) -> Result<(Self, TokenId), EntropyError> {
-        let mut id = [0; TokenId::LEN];
-        fill_base62(entropy, &mut id)?;
-        let id = TokenId::from_bytes(id).ok_or(EntropyError)?;
+        let id = TokenId::generate(entropy)?;
         Ok((Self::with_id(brand, kind, &id, entropy)?, id))
     }
 
