@@ -34,7 +34,7 @@ fn a_token_is_made_and_its_secret_shown_once() {
         "networks": ["10.0.0.0/8", "2001:db8::/32"], "audience": [], "status": "not_yet_valid",
         "created_at": "2026-11-22T09:00:00Z", "created_by": "owner",
         "not_before": "2026-11-22T09:30:00Z", "expires_at": "2026-11-22T10:00:00Z",
-        "last_use": null, "rotation": null, "suspended_at": null, "revocation": null,
+        "last_use": null, "rotation": null, "suspension": null, "revocation": null,
         "parent": null, "client": null, "metadata": {"cost": {"centre": [1, 2]}}, "version": 1,
     });
     assert_eq!(made.json, json!({ "secret": secret, "token": token }));
