@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use hallpass::{Context, Rotate};
+use hallpass::{Context, Issued, Rotate};
 use serde_json::{Value, json};
 
 use crate::api_support::{Answer, Site, from_page, get, patch, post};
@@ -533,6 +533,46 @@ fn a_token_is_set_aside_taken_back_and_ended() {
     assert_eq!(site.get("alice.1", "/tokens").json["tokens"], json!([]));
     let ended = site.get("alice.1", "/tokens?status=revoked");
     assert_eq!(ended.json["tokens"][0]["id"], json!(made.id()));
+}
+
+#[test]
+fn a_token_is_ended_while_nobody_can_tell_of_confirmations() {
+    let site = Site::without_confirmations();
+    let (one, other) = (site.issue("alice", "one"), site.issue("alice", "other"));
+    let path = |issued: &Issued| format!("/tokens/{}", issued.token.id);
+    let act = |method: &str, path: String| site.send(from_page(method, "alice.1", &path), "");
+    assert_eq!(act("POST", path(&one) + "/suspend").status, 200);
+    for out in [act("POST", path(&one) + "/resume"), site.make("new")] {
+        assert_eq!(out.problem(), (503, "unavailable"));
+        assert_eq!(out.header("retry-after"), "5");
+    }
+    assert_eq!(act("DELETE", path(&one)).status, 204);
+    assert_eq!(
+        site.send(from_page("DELETE", "root.1", &format!("/admin{}", path(&other))), "").status,
+        204
+    );
+    assert!(!site.world.accepts(&one) && !site.world.accepts(&other));
+}
+
+#[test]
+fn an_owner_does_not_resume_what_an_administrator_suspended() {
+    let site = Site::confirmed();
+    site.confirm("root.1");
+    let issued = site.issue("alice", "ci");
+    let path = format!("/tokens/{}", issued.token.id);
+    let act = |session: &str, path: &str| site.send(from_page("POST", session, path), "");
+    let suspended = act("root.1", &format!("/admin{path}/suspend"));
+    assert_eq!(
+        suspended.json["suspension"],
+        json!({ "at": "2026-11-22T09:00:00Z", "by": "admin:root" })
+    );
+    let refused = act("alice.1", &format!("{path}/resume"));
+    assert_eq!(refused.problem(), (403, "suspended-by-administrator"));
+    assert_eq!(act("alice.1", &format!("{path}/suspend")).json["suspension"]["by"], "admin:root");
+    assert!(!site.world.accepts(&issued));
+    assert_eq!(act("root.1", &format!("/admin{path}/resume")).json["suspension"], json!(null));
+    assert_eq!(act("alice.1", &format!("{path}/suspend")).json["suspension"]["by"], "owner");
+    assert_eq!(act("alice.1", &format!("{path}/resume")).json["status"], "active");
 }
 
 #[test]
