@@ -124,6 +124,7 @@ impl App {
             .title("Demo")
             .back("Products", "/")
             .sign_in_page("/login?next={next}")
+            .with_tenants()
             .mounted_at(pages::CONSOLE)
             .build()?;
         Ok(Self(Arc::new(Shared {

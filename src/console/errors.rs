@@ -8,7 +8,7 @@ use super::visit::Visit;
 use crate::engine::{IssueError, OwnerError, RotateError, SettingsError, UpdateError};
 use crate::policy::ExpiryError;
 use crate::scope::{ParseResourceError, ParseScopeError};
-use crate::token::{ParseNameError, TokenId};
+use crate::token::{ParseNameError, TokenId, TokenName};
 
 /// What is wrong with a form.
 #[derive(Debug, Default)]
@@ -44,6 +44,15 @@ impl Errors {
 
     pub(super) fn add(&mut self, field: &'static str, text: impl Into<String>) {
         self.all.push(FormError { field: Some(field), text: text.into(), link: None });
+    }
+
+    /// What is plainly wrong with a form, to be said before anybody is asked for a password.
+    pub(super) fn of_draft(&mut self, visit: &Visit, name: &str, scopes: &[String]) {
+        let name = name.parse::<TokenName>().err().map(SettingsError::from);
+        let scope = scopes.is_empty().then_some(SettingsError::NoScope);
+        for error in name.iter().chain(&scope) {
+            self.all.extend(settings(visit, error).all);
+        }
     }
 
     /// The status of the page that shows them.

@@ -128,6 +128,7 @@ texts! {
     expiry = "Expiration";
     expiry_date = "Last day";
     expiry_date_hint = "It works through this day, in UTC.";
+    expiry_in = "{span} ({date})";
     expiry_default = "Default ({span})";
     expiry_keep = "Keep: {end}";
     expiry_on_date = "Choose a day…";
@@ -176,6 +177,11 @@ texts! {
     resume = "Resume";
     revoke = "Revoke";
     owner = "Owner";
+    short_title = "What are you looking for?";
+    short_text = "Search for at least two characters, or name an owner.";
+    tenant = "Tenant";
+    tenant_title = "In which tenant?";
+    tenant_text = "Several tenants can have an owner of this name. Say which one you mean.";
     expires = "Expires";
     last_used = "Last used";
     status = "Status";

@@ -144,6 +144,7 @@ pub(super) async fn save(Path(id): Path<String>, sent: Sent) -> Result<Response,
     if !same_networks(&token, networks.as_deref()) {
         edit = edit.networks(networks);
     }
+    errors.of_draft(visit, &draft.name, &draft.scopes);
     if !errors.is_empty() {
         let view = View { draft, version, errors, said: None };
         return show(visit, Role::Owner, &token, view).await;

@@ -2,9 +2,35 @@
 
 use zeroize::Zeroizing;
 
+/// A name or value; it may be a secret.
+type Text = Zeroizing<String>;
+
+/// The pairs of a form. One that [cannot be read](unescape) is `None`.
+pub(crate) fn pairs(form: &[u8]) -> impl Iterator<Item = Option<(Text, Text)>> {
+    let pairs = form.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| {
+        let middle = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+        let (name, value) = pair.split_at_checked(middle)?;
+        Some((unescape(name)?, unescape(value.strip_prefix(b"=").unwrap_or(value))?))
+    })
+}
+
+/// Undoes the encoding of a name or value, as [`unescape`] does; there is none for control
+/// characters but the tabulator either.
+#[cfg(feature = "oauth")]
+pub(crate) fn decode(text: &[u8]) -> Option<Text> {
+    unescape(text).filter(|text| is_clean(text))
+}
+
+/// Whether a text holds no control character but the tabulator.
+#[cfg(any(feature = "oauth", feature = "api"))]
+pub(crate) fn is_clean(text: &str) -> bool {
+    text.chars().all(|c| !c.is_control() || c == '\t')
+}
+
 /// Undoes the encoding of a name or value. There is none for a percent sign without two
-/// hexadecimal digits, for bytes that are not UTF-8, and for control characters but the tabulator.
-pub(crate) fn decode(text: &[u8]) -> Option<Zeroizing<String>> {
+/// hexadecimal digits and for bytes that are not UTF-8.
+fn unescape(text: &[u8]) -> Option<Text> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
     let mut rest = text.iter();
     while let Some(byte) = rest.next() {
@@ -15,8 +41,7 @@ pub(crate) fn decode(text: &[u8]) -> Option<Zeroizing<String>> {
         });
     }
     let text = std::str::from_utf8(&bytes).ok()?;
-    let clean = text.chars().all(|c| !c.is_control() || c == '\t');
-    clean.then(|| Zeroizing::new(text.to_owned()))
+    Some(Zeroizing::new(text.to_owned()))
 }
 
 fn hex(digit: u8) -> Option<u8> {

@@ -128,6 +128,29 @@ fn without_a_recent_confirmation_the_form_is_kept_and_the_password_asked_for() {
 }
 
 #[test]
+fn what_is_plainly_wrong_is_said_before_the_password_is_asked_for() {
+    let app = App::new();
+    let token = app.token("u1", "mine");
+    let edit = at(&format!("/{}", token.id));
+    for (wrong, value, said) in [
+        ("scope", None, "Choose at least one scope"),
+        ("name", Some(""), "1 to 100 characters"),
+        ("name", Some("a\u{202e}b"), "no control or direction character"),
+    ] {
+        let mut fields = fields();
+        fields.retain(|(name, _)| *name != wrong);
+        fields.extend(value.map(|value| (wrong, value)));
+        let told = app.post("u1-1", &at("/new"), &fields).expect(&app, 400);
+        assert!(told.has(said) && !told.has("type=\"password\""));
+        fields.retain(|(name, _)| *name != "key");
+        fields.push(("version", "1"));
+        let told = app.post("u1-1", &edit, &fields).expect(&app, 400);
+        assert!(told.has(said) && !told.has("type=\"password\""));
+    }
+    assert!(untouched(&app));
+}
+
+#[test]
 fn a_confirmation_lasts_five_minutes_in_its_own_session() {
     let app = App::new();
     app.confirm("u1-1");
