@@ -10,6 +10,7 @@ use super::query::Query;
 use super::router::page;
 use super::row::Row;
 use super::shell::Shell;
+use super::span::span;
 use super::visit::{Role, Visit};
 use crate::engine::Page;
 use crate::host::Administers;
@@ -36,6 +37,8 @@ struct List<'a> {
     admin: bool,
     /// Whether tenants can be told apart.
     tenants: bool,
+    /// What becomes of tokens that nobody uses.
+    idle: Option<String>,
     /// What to say where nothing is listed.
     blank: (&'a str, &'a str),
     here: String,
@@ -75,11 +78,13 @@ pub(super) async fn list(visit: &Visit, role: Role) -> Result<Response, Fault> {
         None => looking.list(&request).await?,
     };
     let s = visit.shell(role)?;
+    let idle = visit.console.hallpass().policy().max_idle;
     let here = if admin { s.url("/admin") } else { s.home().to_owned() };
     let title = if admin { &s.t.admin_title } else { &s.t.list_title };
     let list = List {
         title: title.to_string(),
         admin,
+        idle: idle.map(|longest| t.fill(&t.list_idle, "span", &span(longest, t))),
         tenants: tenants || !q.tenant.is_empty(),
         blank: too_little.unwrap_or((&t.no_match_title, &t.no_match_text)),
         shows: q.shows(s.t),

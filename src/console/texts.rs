@@ -78,6 +78,7 @@ texts! {
     list_title = "Personal access tokens";
     list_lead = "Scripts and tools use a token in place of your password. Each can do what you allow it, until it expires or you revoke it.";
     admin_title = "All tokens";
+    list_idle = "One that is not used for {span} is revoked.";
     admin_lead = "Tokens of every owner you look after. You can suspend and revoke them; their secrets are nobody's to see.";
     new_token = "New token";
     search_label = "Search";

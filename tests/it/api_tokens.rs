@@ -695,7 +695,7 @@ fn the_catalog_tells_what_can_be_granted() {
             "brand": "acme", "default_lifetime_seconds": 2_592_000, "min_lifetime_seconds": 1,
             "max_lifetime_seconds": 31_622_400, "allow_never": false, "quota": 50,
             "unique_names": true, "overlap_seconds": 86_400, "max_overlap_seconds": 604_800,
-            "confirmation_seconds": 300, "may_hold_tokens": true,
+            "max_idle_seconds": null, "confirmation_seconds": 300, "may_hold_tokens": true,
         })
     );
     site.world.owners.say("alice", crate::world::Answer::Unknown);

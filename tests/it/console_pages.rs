@@ -84,6 +84,11 @@ fn an_empty_list_says_how_to_begin() {
     assert!(!list.has("theirs"));
     let search = app.get(&at("?q=x")).session("u1-1").expect(&app, 200);
     assert!(search.has("Nothing matches") && !search.has("No tokens yet"));
+    let idle = "is not used for";
+    assert!(!list.has(idle));
+    let app = App::with(|policy| policy.max_idle = Some(TimeDelta::days(90)));
+    let list = app.get(&at("")).session("u1-1").expect(&app, 200);
+    assert!(list.has(&format!("One that {idle} 90 days is revoked.")));
 }
 
 #[test]
