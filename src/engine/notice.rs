@@ -13,13 +13,20 @@ use crate::token::{Notices, Record, Status};
 
 /// For how long whoever took a notice on itself is left to give it.
 const CLAIM: TimeDelta = TimeDelta::minutes(5);
-/// How far back every round looks again: for claims that came to nothing, and for nodes whose
-/// clocks differ.
+/// How far back every round looks again, for nodes whose clocks differ.
 const LOOK_BACK: TimeDelta = TimeDelta::minutes(15);
 /// Tokens looked at in one step of the store.
 const PER_STEP: u32 = 500;
 /// How often it is noted that a notice was given, if other changes come in between.
 const ATTEMPTS: u32 = 5;
+
+/// What became of the notice for a token.
+enum Outcome {
+    Given,
+    /// Somebody else changed the token, perhaps to give the notice: it is to be looked at again.
+    Elsewhere,
+    NotDue,
+}
 
 /// When this engine last looked at all tokens for which notices were due.
 #[derive(Debug, Default)]
@@ -45,7 +52,7 @@ impl Engine {
             return Ok(0);
         }
         let last = self.noticed.get().map(|last| last.min(now).saturating_sub(LOOK_BACK));
-        let mut given = 0;
+        let (mut given, mut all_told) = (0, true);
         for (from, lead) in self.policy.notice_windows(now) {
             let mut filter = Filter::new(Reach::All);
             filter.kinds = STANDING;
@@ -66,36 +73,45 @@ impl Engine {
                     .map(|last| Position { value: page.sort.value_of(last), id: last.token.id });
                 let whole = records.len() < PER_STEP as usize;
                 for record in records {
-                    given += u64::from(self.give_notice(&record, now).await?);
+                    match self.give_notice(&record, now).await? {
+                        Outcome::Given => given += 1,
+                        Outcome::Elsewhere => all_told = false,
+                        Outcome::NotDue => {}
+                    }
                 }
                 if whole {
                     break;
                 }
             }
         }
-        self.noticed.set(now);
+        if all_told {
+            self.noticed.set(now);
+        }
         Ok(given)
     }
 
     /// Gives the notice that is due for a token, if one is. It is claimed first, so that of many
     /// nodes one gives it, and noted last, so that it is given again where that node ended in
     /// between.
-    async fn give_notice(&self, record: &Record, now: Timestamp) -> Result<bool, StoreError> {
+    async fn give_notice(&self, record: &Record, now: Timestamp) -> Result<Outcome, StoreError> {
         let token = &record.token;
         let lifecycle = token.lifecycle();
         let Some(expires_at) = lifecycle.expires_at.filter(|_| !token.is_derived()) else {
-            return Ok(false);
+            return Ok(Outcome::NotDue);
         };
         let Some((bit, lead)) = self.policy.due_notice(expires_at, lifecycle.issued_at, now) else {
-            return Ok(false);
+            return Ok(Outcome::NotDue);
         };
+        if token.notices.given & bit != 0 {
+            return Ok(Outcome::NotDue);
+        }
         let claimed = |at: Timestamp| at <= now && now.since(at) < CLAIM;
-        if token.notices.given & bit != 0 || token.notices.claimed_at.is_some_and(claimed) {
-            return Ok(false);
+        if token.notices.claimed_at.is_some_and(claimed) {
+            return Ok(Outcome::Elsewhere);
         }
         let claim = Notices { claimed_at: Some(now), ..token.notices };
         let Some(mut record) = self.note(record, claim, now).await? else {
-            return Ok(false);
+            return Ok(Outcome::Elsewhere);
         };
         let event = Event::Expiring {
             token: Subject::from(&record.token),
@@ -116,7 +132,7 @@ impl Engine {
                 _ => break,
             }
         }
-        Ok(true)
+        Ok(Outcome::Given)
     }
 
     /// The record with these notices, unless another change came before.

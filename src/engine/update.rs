@@ -283,7 +283,7 @@ impl OnBehalf<'_> {
                 Ok(Some(None))
             }
             (Some(_), Update::Resumed) => Err(UpdateError::NotOwnSuspension),
-            (Some(_), _) | (None, _) => Ok(None),
+            _ => Ok(None),
         }
     }
 

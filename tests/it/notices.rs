@@ -100,6 +100,30 @@ fn nobody_is_told_of_an_end_that_was_just_set() {
     assert_eq!(round(&world), NOTHING);
     world.advance(days(1));
     assert_eq!(round(&world), [7]);
+    // So is one that comes with a new secret.
+    run(world.hallpass.rotate(id, Rotate::new().expiry(Expiry::In(days(40))))).unwrap();
+    assert_eq!(round(&world), NOTHING);
+    for (wait, notice) in [(10, 30), (23, 7)] {
+        world.advance(days(wait));
+        assert_eq!(round(&world), [notice]);
+    }
+}
+
+#[test]
+fn a_notice_that_somebody_else_is_giving_is_looked_at_again() {
+    let world = World::new();
+    living(&world, "ci", 100);
+    let other = world.again(|builder| builder);
+    run(other.maintain()).unwrap();
+    // The first round after a long pause claims the notice and is lost; the other node looks while
+    // the claim holds, and next when it is long over.
+    world.advance(days(70) + TimeDelta::hours(5));
+    world.store.breaks(Step::Update, Fault::Loses);
+    assert!(run(world.hallpass.maintain()).is_err());
+    world.store.heals();
+    assert_eq!(run(other.maintain()).unwrap().notices, 0);
+    world.advance(TimeDelta::hours(1));
+    assert_eq!(run(other.maintain()).unwrap().notices, 1);
 }
 
 #[test]
