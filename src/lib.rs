@@ -81,6 +81,8 @@ pub mod tower;
 #[cfg(feature = "wire")]
 pub mod wire;
 
+/// For implementing this crate's traits: `#[async_trait]` stands above such an `impl`.
+pub use async_trait::async_trait;
 pub use caller::Caller;
 pub use clock::{Clock, ManualClock, ParseTimestampError, SystemClock, Timestamp};
 #[cfg(feature = "http")]

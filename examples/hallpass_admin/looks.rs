@@ -317,6 +317,7 @@ fn networks(networks: &Networks) -> Value {
 /// Everything about a token, in the words of the management API.
 pub(crate) fn json(token: &Token, now: Timestamp) -> Value {
     let used = token.last_use.as_ref();
+    let suspension = token.suspension.as_ref();
     let revocation = token.revocation.as_ref();
     let rotation = token.rotation.as_ref();
     json!({
@@ -339,7 +340,8 @@ pub(crate) fn json(token: &Token, now: Timestamp) -> Value {
         "last_used_from": used.and_then(|used| used.ip),
         "rotated_at": rotation.map(|rotation| rotation.rotated_at),
         "overlap_until": rotation.map(|rotation| rotation.grace_until),
-        "suspended_at": token.suspended_at,
+        "suspended_at": suspension.map(|suspension| suspension.at),
+        "suspended_by": suspension.map(|suspension| suspension.by.to_string()),
         "revoked_at": revocation.map(|revocation| revocation.at),
         "revoked_by": revocation.map(|revocation| revocation.by.to_string()),
         "revoked_for": revocation.map(|revocation| revocation.reason.as_str()),

@@ -1,12 +1,40 @@
 //! What `application/x-www-form-urlencoded` and queries are made of, read to the letter.
 
-#[cfg(any(feature = "oauth", feature = "api"))]
+#[cfg(any(feature = "oauth", feature = "api", feature = "console"))]
 use zeroize::Zeroizing;
 
-/// Undoes the encoding of a name or value. There is none for a percent sign without two
-/// hexadecimal digits, for bytes that are not UTF-8, and for control characters but the tabulator.
+/// A name or value; it may be a secret.
+#[cfg(any(feature = "oauth", feature = "api", feature = "console"))]
+type Text = Zeroizing<String>;
+
+/// The pairs of a form. One that [cannot be read](unescape) is `None`.
+#[cfg(any(feature = "oauth", feature = "api", feature = "console"))]
+pub(crate) fn pairs(form: &[u8]) -> impl Iterator<Item = Option<(Text, Text)>> {
+    let pairs = form.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| {
+        let middle = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+        let (name, value) = pair.split_at_checked(middle)?;
+        Some((unescape(name)?, unescape(value.strip_prefix(b"=").unwrap_or(value))?))
+    })
+}
+
+/// Undoes the encoding of a name or value, as [`unescape`] does; there is none for control
+/// characters but the tabulator either.
+#[cfg(feature = "oauth")]
+pub(crate) fn decode(text: &[u8]) -> Option<Text> {
+    unescape(text).filter(|text| is_clean(text))
+}
+
+/// Whether a text holds no control character but the tabulator.
 #[cfg(any(feature = "oauth", feature = "api"))]
-pub(crate) fn decode(text: &[u8]) -> Option<Zeroizing<String>> {
+pub(crate) fn is_clean(text: &str) -> bool {
+    text.chars().all(|c| !c.is_control() || c == '\t')
+}
+
+/// Undoes the encoding of a name or value. There is none for a percent sign without two
+/// hexadecimal digits and for bytes that are not UTF-8.
+#[cfg(any(feature = "oauth", feature = "api", feature = "console"))]
+fn unescape(text: &[u8]) -> Option<Text> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
     let mut rest = text.iter();
     while let Some(byte) = rest.next() {
@@ -17,8 +45,7 @@ pub(crate) fn decode(text: &[u8]) -> Option<Zeroizing<String>> {
         });
     }
     let text = std::str::from_utf8(&bytes).ok()?;
-    let clean = text.chars().all(|c| !c.is_control() || c == '\t');
-    clean.then(|| Zeroizing::new(text.to_owned()))
+    Some(Zeroizing::new(text.to_owned()))
 }
 
 /// Undoes the encoding wherever there is one and keeps the rest as it is, to look for something in

@@ -125,8 +125,8 @@ impl Host {
         Ok(self.0.confirmation.confirmed_at(head, who).await?)
     }
 
-    /// Confirms the session with a secret: five failures within five minutes, then the owner has
-    /// to wait. A token is never a secret, and neither is a text of more than 1,024 bytes.
+    /// Confirms the session with a secret: five failures within five minutes, then the session
+    /// has to wait. A token is never a secret, and neither is a text of more than 1,024 bytes.
     ///
     /// # Errors
     /// [`ConfirmError`] if the session is not confirmed.
@@ -137,22 +137,21 @@ impl Host {
         secret: &str,
     ) -> Result<(), ConfirmError> {
         let now = self.0.hallpass.now();
-        let owner = (who.tenant(), who.owner());
-        self.0
-            .attempts
-            .begin(owner, now)
+        let attempts = &self.0.attempts;
+        attempts
+            .begin(who.session(), now)
             .map_err(|retry_after_seconds| ConfirmError::TooMany { retry_after_seconds })?;
         if secret.is_empty() || secret.len() > MAX_SECRET_LEN || self.is_token(secret) {
             return Err(ConfirmError::Wrong);
         }
         match self.0.confirmation.confirm(head, who, secret, now).await {
             Ok(true) => {
-                self.0.attempts.succeeded(owner);
+                attempts.succeeded(who.session());
                 Ok(())
             }
             Ok(false) => Err(ConfirmError::Wrong),
             Err(outage) => {
-                self.0.attempts.unknown(owner);
+                attempts.unknown(who.session());
                 Err(outage.into())
             }
         }

@@ -66,6 +66,7 @@ mod limited;
 mod list;
 mod maintain;
 mod narrowing;
+mod notices;
 #[cfg(all(feature = "axum", feature = "oauth"))]
 mod oauth_axum;
 #[cfg(feature = "oauth")]
