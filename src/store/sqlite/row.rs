@@ -14,14 +14,21 @@ use crate::token::{
     RevocationReason, Rotation, Tenant, Token, TokenDigest, TokenId, TokenName, fold,
 };
 
-/// The columns that make a record, in the order in which they are read and written.
-macro_rules! columns {
+/// The columns that make a token, in the order in which they are read and written.
+macro_rules! token_columns {
     () => {
         "id, kind, tenant, owner, name, description, scopes, resources, networks, audience, \
          created_at, created_by, not_before, expires_at, last_used_at, last_used_ip, \
          last_used_agent, rotated_at, superseded_at, grace_until, first_used_at, suspended_at, \
-         revoked_at, revoked_by, revoked_reason, parent, client, metadata, notices, version, \
-         digest, superseded, idempotency_key, idempotency_request"
+         revoked_at, revoked_by, revoked_reason, parent, client, metadata, notices, version"
+    };
+}
+pub(super) use token_columns;
+
+/// The columns that make a record: a token's, then the others.
+macro_rules! columns {
+    () => {
+        concat!(token_columns!(), ", digest, superseded, idempotency_key, idempotency_request")
     };
 }
 pub(super) use columns;
@@ -154,15 +161,44 @@ pub(super) fn bound(values: &[Value]) -> impl Iterator<Item = &dyn ToSql> {
 
 /// Reads a row of the [`columns`].
 pub(super) fn record(row: &Row<'_>) -> Result<Record, StepError> {
+    record_after(&mut None, row)
+}
+
+/// Scopes as the row before had them, and what they were read as: an owner's tokens often have
+/// the same ones.
+pub(super) type SeenScopes = Option<(String, ScopeList)>;
+
+/// Reads a row of the [`columns`] that comes after another one.
+pub(super) fn record_after(seen: &mut SeenScopes, row: &Row<'_>) -> Result<Record, StepError> {
     let mut fields = Fields { row, next: 0 };
     let fields = &mut fields;
+    let token = token(seen, fields)?;
+    let digest = fields.required(|text| Some(TokenDigest::from_stored(text)))?;
+    let mut record = Record::new(token, digest);
+    record.superseded = fields.text()?.map(TokenDigest::from_stored);
+    record.idempotency = match fields.digest()? {
+        Some(key) => {
+            let request = fields.digest()?.ok_or_else(|| fields.corrupt())?;
+            Some(IdempotencyKey { key, request })
+        }
+        None => None,
+    };
+    Ok(record)
+}
+
+/// Reads a row of the [`token_columns`] that comes after another one.
+pub(super) fn token_after(seen: &mut SeenScopes, row: &Row<'_>) -> Result<Token, StepError> {
+    token(seen, &mut Fields { row, next: 0 })
+}
+
+fn token(seen: &mut SeenScopes, fields: &mut Fields<'_>) -> Result<Token, StepError> {
     let id: TokenId = fields.parsed()?;
     let kind = fields.required(Kind::from_text)?;
     let tenant: Tenant = fields.parsed()?;
     let owner: Owner = fields.parsed()?;
     let name: TokenName = fields.parsed()?;
     let description = fields.text()?;
-    let scopes = fields.required(|text| Some(read_scopes(text)))?;
+    let scopes = fields.required(|text| Some(read_scopes(seen, text)))?;
     let resources = fields.required(read_resources)?;
     let networks = fields.required(read_networks)?;
     let audience = fields.required(read_list)?;
@@ -209,17 +245,7 @@ pub(super) fn record(row: &Row<'_>) -> Result<Record, StepError> {
     token.metadata = fields.required(read_metadata)?;
     token.notices = fields.number()?;
     token.version = fields.number()?;
-    let digest = fields.required(|text| Some(TokenDigest::from_stored(text)))?;
-    let mut record = Record::new(token, digest);
-    record.superseded = fields.text()?.map(TokenDigest::from_stored);
-    record.idempotency = match fields.digest()? {
-        Some(key) => {
-            let request = fields.digest()?.ok_or_else(|| fields.corrupt())?;
-            Some(IdempotencyKey { key, request })
-        }
-        None => None,
-    };
-    Ok(record)
+    Ok(token)
 }
 
 /// Reads the id in a row's first column.
@@ -228,8 +254,13 @@ pub(super) fn id(row: &Row<'_>) -> Result<TokenId, StepError> {
 }
 
 /// Scopes that cannot be read grant nothing.
-fn read_scopes(text: &str) -> ScopeList {
-    ScopeList::parse(text.split(' ')).unwrap_or_default()
+fn read_scopes(seen: &mut SeenScopes, text: &str) -> ScopeList {
+    if let Some((_, list)) = seen.as_ref().filter(|(before, _)| before == text) {
+        return list.clone();
+    }
+    let list = ScopeList::parse(text.split(' ')).unwrap_or_default();
+    *seen = Some((text.to_owned(), list.clone()));
+    list
 }
 
 fn read_resources(text: &str) -> Option<Resources> {
