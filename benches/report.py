@@ -60,6 +60,8 @@ ROWS = [
     ("A request through a guarded axum router", "axum/guarded", "axum/bare", None),
     ("An HTTP request over loopback, hot token", "http hot/guarded", "http hot/bare", (1 / 0.95, 1 / 0.95)),
     ("An HTTP request over loopback, any of 1,000,000", "http random/guarded", "http random/bare", (1 / 0.88, 1 / 0.88)),
+    ("The same on tokio's default runtime, hot token", "http hot shared/guarded", "http hot shared/bare", None),
+    ("The same on tokio's default runtime, any of 1,000,000", "http random shared/guarded", "http random shared/bare", None),
 ]
 
 # The rows that README.md shows too.
