@@ -34,10 +34,10 @@
 //! # Features
 //!
 //! None is on by default. `sqlite` adds [`SqliteStore`](store), `http` the framework-neutral
-//! boundary, `oauth` the OAuth endpoints, `jwt` access tokens that other services verify, `tower`,
-//! `axum`, `actix`, `rocket` and `tonic` the adapters, `api` the management API, `console` the pages
-//! for it, `client` what programs need that use tokens, `cli` commands for tokens, `tokio` a
-//! maintenance loop, `tracing` an event sink.
+//! boundary, `oauth` the OAuth endpoints, `jwt` access tokens that other services verify, `scan` the
+//! endpoint for reports of leaked tokens, `tower`, `axum`, `actix`, `rocket` and `tonic` the
+//! adapters, `api` the management API, `console` the pages for it, `client` what programs need that
+//! use tokens, `cli` commands for tokens, `tokio` a maintenance loop, `tracing` an event sink.
 
 #![warn(clippy::string_slice)]
 #![cfg_attr(test, expect(clippy::string_slice, reason = "tests cut ASCII texts"))]
@@ -69,6 +69,8 @@ mod owner;
 mod policy;
 #[cfg(feature = "rocket")]
 pub mod rocket;
+#[cfg(feature = "scan")]
+pub mod scan;
 mod scope;
 pub mod store;
 mod token;

@@ -14,7 +14,7 @@ const FLOORS: [&[&str]; 7] = [
     &["policy", "caller", "owner"],
     &["store"],
     &["engine"],
-    &["credential", "oauth", "jwt", "host", "wire"],
+    &["credential", "oauth", "jwt", "scan", "host", "wire"],
     &["tower", "axum", "actix", "rocket", "tonic"],
     &["api", "console", "client", "cli"],
 ];

@@ -36,6 +36,8 @@ pub(crate) struct Probe {
     inner: Arc<dyn TokenStore>,
     calls: Mutex<HashMap<Step, usize>>,
     faults: Mutex<HashMap<Step, Fault>>,
+    /// Which call of a step from now on fails, by its number from 0.
+    fails_at: Mutex<Option<(Step, usize)>>,
     cold: AtomicBool,
     yields: AtomicBool,
     resident: AtomicUsize,
@@ -47,6 +49,7 @@ impl Probe {
             inner,
             calls: Mutex::default(),
             faults: Mutex::default(),
+            fails_at: Mutex::default(),
             cold: AtomicBool::new(false),
             yields: AtomicBool::new(false),
             resident: AtomicUsize::new(0),
@@ -56,6 +59,11 @@ impl Probe {
     /// Breaks every call of a step from now on.
     pub(crate) fn breaks(&self, step: Step, fault: Fault) {
         self.faults.lock().unwrap().insert(step, fault);
+    }
+
+    /// Breaks one call of a step, by its number from now on.
+    pub(crate) fn breaks_call(&self, step: Step, number: usize) {
+        *self.fails_at.lock().unwrap() = Some((step, self.calls(step) + number));
     }
 
     pub(crate) fn heals(&self) {
@@ -86,9 +94,16 @@ impl Probe {
         step: Step,
         work: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
-        *self.calls.lock().unwrap().entry(step).or_default() += 1;
+        let number = {
+            let mut calls = self.calls.lock().unwrap();
+            let count = calls.entry(step).or_default();
+            *count += 1;
+            *count - 1
+        };
         self.pause().await;
+        let fails = *self.fails_at.lock().unwrap() == Some((step, number));
         let fault = self.faults.lock().unwrap().get(&step).copied();
+        let fault = if fails { Some(Fault::Fails) } else { fault };
         match fault {
             None => {}
             Some(Fault::Fails) => return Err(StoreError::unavailable("broken on demand")),
