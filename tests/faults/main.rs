@@ -31,6 +31,7 @@ mod proxy;
 #[expect(dead_code, reason = "the store's own tests use the rest")]
 mod redis;
 mod replica;
+mod scan;
 mod store;
 
 use std::process::ExitCode;
@@ -75,6 +76,7 @@ fn main() -> ExitCode {
         network::tests(),
         channel::tests(),
         replica::tests(),
+        scan::tests(),
         store::tests(),
     ];
     let trials = tests.into_iter().flatten().map(|Test { name, needs, run }| {

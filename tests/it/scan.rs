@@ -75,9 +75,10 @@ fn c141_what_is_not_signed_is_refused_before_anything_is_looked_at() {
 
 /// A signature in DER out of what stands for its numbers.
 fn der(r: &[u8], s: &[u8]) -> Vec<u8> {
-    let number = |bytes: &[u8]| [&[2, bytes.len() as u8], bytes].concat();
+    let len = |bytes: &[u8]| u8::try_from(bytes.len()).unwrap();
+    let number = |bytes: &[u8]| [&[2, len(bytes)], bytes].concat();
     let inner = [number(r), number(s)].concat();
-    [&[0x30, inner.len() as u8], inner.as_slice()].concat()
+    [&[0x30, len(&inner)], inner.as_slice()].concat()
 }
 
 /// A number as DER writes it.
@@ -346,7 +347,7 @@ fn a_report_has_a_budget_of_time() {
     let leaks = Leaks::new(hallpass.clone(), "github", keys).unwrap();
     let issue = |n| run(hallpass.issue(ci(&format!("ci {n}")))).unwrap().plain;
     let plain: Vec<_> = (0..300).map(issue).collect();
-    let texts: Vec<_> = plain.iter().map(|plain| plain.expose()).collect();
+    let texts: Vec<_> = plain.iter().map(hallpass::PlainToken::expose).collect();
     let body = report(&texts);
     let send = || {
         let (head, ()) = partner.signs(&body).body(()).unwrap().into_parts();
