@@ -34,10 +34,11 @@
 //! # Features
 //!
 //! None is on by default. `sqlite` adds [`SqliteStore`](store), `http` the framework-neutral
-//! boundary, `oauth` the OAuth endpoints, `jwt` access tokens that other services verify, `scan` the
-//! endpoint for reports of leaked tokens, `tower`, `axum`, `actix`, `rocket` and `tonic` the
-//! adapters, `api` the management API, `console` the pages for it, `client` what programs need that
-//! use tokens, `cli` commands for tokens, `tokio` a maintenance loop, `tracing` an event sink.
+//! boundary, `oauth` the OAuth endpoints, `jwt` access tokens that other services verify, `fetch`
+//! keys by URL and questions to the issuer for them, `scan` the endpoint for reports of leaked
+//! tokens, `tower`, `axum`, `actix`, `rocket` and `tonic` the adapters, `api` the management API,
+//! `console` the pages for it, `client` what programs need that use tokens, `cli` commands for
+//! tokens, `tokio` a maintenance loop, `tracing` an event sink.
 
 #![warn(clippy::string_slice)]
 #![cfg_attr(test, expect(clippy::string_slice, reason = "tests cut ASCII texts"))]
@@ -59,6 +60,8 @@ pub mod console;
 #[cfg(feature = "http")]
 pub mod credential;
 mod engine;
+#[cfg(any(feature = "fetch", feature = "jwt", feature = "scan"))]
+pub mod fetch;
 #[cfg(feature = "host")]
 pub mod host;
 #[cfg(feature = "jwt")]

@@ -28,14 +28,14 @@
 //! A refusal is an error with what the server says:
 //!
 //! ```
-//! use hallpass::client::{BuildError, Client, Credential, CredentialError};
+//! use hallpass::client::{BuildError, Client, Credential, CredentialError, EndpointError};
 //!
 //! assert!(matches!(
 //!     Credential::from_text("acme_pat_x\n"),
 //!     Err(CredentialError::Character { position: 11, .. })
 //! ));
 //! let plain = Client::builder("http://acme.example").build();
-//! assert!(matches!(plain, Err(BuildError::PlainHttp { .. })));
+//! assert!(matches!(plain, Err(BuildError::Server(EndpointError::PlainHttp { .. }))));
 //! ```
 
 mod answer;
@@ -58,6 +58,8 @@ pub use file::{NewFile, NewFileError};
 pub use management::Management;
 pub use presentation::{Presentation, PresentationError};
 pub use request::Request;
+
+pub use crate::fetch::EndpointError;
 
 #[cfg(feature = "cli")]
 pub(crate) use error::harmless;

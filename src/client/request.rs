@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
@@ -13,6 +13,7 @@ use super::builder::{Client, Identity};
 use super::credential::Credential;
 use super::error::{ClientError, Refusal};
 use super::presentation::{Presentation, basic, insert};
+use crate::fetch::read;
 
 /// How long to wait for a busy server that does not say.
 const WAIT: Duration = Duration::from_secs(1);
@@ -190,24 +191,14 @@ impl<'a> Request<'a> {
             let to = to.map_or("nowhere".to_owned(), |to| to.origin().ascii_serialization());
             return Err(ClientError::Redirected { server: client.server.clone(), to });
         }
-        let too_large =
-            || ClientError::TooLarge { server: client.server.clone(), limit: client.limits.answer };
         let limit = client.limits.answer;
-        let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
-        if announced.is_some_and(|length| length > limit) {
-            return Err(too_large());
-        }
-        let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if chunk.len() > limit - body.len() {
-                return Err(too_large());
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let too_large = || ClientError::TooLarge { server: client.server.clone(), limit };
+        let body =
+            Bytes::from(read(&mut response, limit).await.map_err(failed)?.ok_or_else(too_large)?);
         let headers = std::mem::take(response.headers_mut());
         if status.is_success() {
             let server = client.server.clone();
-            return Ok(Answer { server, status, headers, body: body.freeze() });
+            return Ok(Answer { server, status, headers, body });
         }
         let mut secrets: Vec<&str> = token.into_iter().map(Credential::expose).collect();
         secrets.extend(self.anonymous.map(Credential::expose));

@@ -1,50 +1,22 @@
 //! The keys with which a partner signs its reports.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use async_trait::async_trait;
 use chrono::TimeDelta;
 use serde::Deserialize;
 
 use super::signature::{PartnerKey, is_key_id};
 use crate::clock::Timestamp;
+use crate::fetch::{Fetch, MAX_DOCUMENT_LEN};
 
-/// Longest document of keys, in bytes.
-const MAX_DOCUMENT_LEN: usize = 64 * 1024;
 /// Most keys in a document.
 const MAX_KEYS: usize = 64;
 
-/// Fetches the document in which a partner publishes its keys: the bytes at one configured URL, over
-/// TLS, without following redirects, with a time limit and at most 64 KiB.
-#[async_trait]
-pub trait FetchPartnerKeys: fmt::Debug + Send + Sync + 'static {
-    /// The bytes of the document.
-    ///
-    /// # Errors
-    /// [`PartnerKeysError::Fetch`] if they cannot be had.
-    async fn fetch(&self) -> Result<Vec<u8>, PartnerKeysError>;
-}
-
-#[async_trait]
-impl<F: FetchPartnerKeys + ?Sized> FetchPartnerKeys for Arc<F> {
-    async fn fetch(&self) -> Result<Vec<u8>, PartnerKeysError> {
-        (**self).fetch().await
-    }
-}
-
-/// Why there are no keys.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PartnerKeysError {
-    /// Not a document of public keys, or one without any that can be used.
-    #[error("not a usable document of public keys")]
-    Malformed,
-    /// The document could not be fetched.
-    #[error("the partner's keys could not be fetched")]
-    Fetch(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
+/// Not a document of public keys, or one without any that can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a usable document of public keys")]
+pub struct PartnerKeysError;
 
 /// The public keys of a partner, by the names that it gives them.
 #[derive(Debug)]
@@ -64,7 +36,7 @@ impl PartnerKeys {
     /// and `key`, a P-256 key in PEM. Other keys in it are passed over.
     ///
     /// # Errors
-    /// [`PartnerKeysError::Malformed`] if it is none, is longer than 64 KiB, names a key twice, or
+    /// [`PartnerKeysError`] if it is none, is longer than 64 KiB, names a key twice, or
     /// holds no usable key or more than 64.
     pub fn fixed(document: &[u8]) -> Result<Self, PartnerKeysError> {
         Ok(Self(Keys::Fixed(KeySet::parse(document)?)))
@@ -73,8 +45,10 @@ impl PartnerKeys {
     /// The keys in a document that is fetched: at the first report, then when it is older than an
     /// hour, and when a report names a key that is not in it, which is done once in five minutes.
     /// If it cannot be fetched, the last one goes on for up to a day.
+    ///
+    /// With the feature `fetch`, `Endpoint::new(PartnerKeys::GITHUB)?` fetches GitHub's.
     #[must_use]
-    pub fn fetched(fetch: impl FetchPartnerKeys) -> Self {
+    pub fn fetched(fetch: impl Fetch) -> Self {
         Self(Keys::Fetched(Fetched {
             fetch: Box::new(fetch),
             turn: async_lock::Mutex::new(()),
@@ -116,10 +90,9 @@ struct Published {
 impl KeySet {
     fn parse(json: &[u8]) -> Result<Self, PartnerKeysError> {
         if json.len() > MAX_DOCUMENT_LEN {
-            return Err(PartnerKeysError::Malformed);
+            return Err(PartnerKeysError);
         }
-        let document: Document =
-            serde_json::from_slice(json).map_err(|_| PartnerKeysError::Malformed)?;
+        let document: Document = serde_json::from_slice(json).map_err(|_| PartnerKeysError)?;
         let mut keys = HashMap::new();
         for Published { key_identifier, key } in document.public_keys {
             let Some(key) = PartnerKey::from_pem(&key).filter(|_| is_key_id(&key_identifier))
@@ -128,11 +101,11 @@ impl KeySet {
             };
             // Which of two keys is meant by a name must not depend on the reader.
             if keys.insert(key_identifier, Arc::new(key)).is_some() {
-                return Err(PartnerKeysError::Malformed);
+                return Err(PartnerKeysError);
             }
         }
         if keys.is_empty() || keys.len() > MAX_KEYS {
-            return Err(PartnerKeysError::Malformed);
+            return Err(PartnerKeysError);
         }
         Ok(Self(keys))
     }
@@ -145,7 +118,7 @@ impl KeySet {
 /// Keys that are fetched again from time to time.
 #[derive(Debug)]
 struct Fetched {
-    fetch: Box<dyn FetchPartnerKeys>,
+    fetch: Box<dyn Fetch>,
     /// Held by who fetches; those who need the same keys wait for it.
     turn: async_lock::Mutex<()>,
     state: Mutex<State>,
@@ -253,9 +226,9 @@ impl Fetched {
             }
             held
         };
-        let fetched = self.fetch.fetch().await.and_then(|document| KeySet::parse(&document));
+        let fetched = self.fetch.fetch().await.ok().and_then(|bytes| KeySet::parse(&bytes).ok());
         match fetched {
-            Ok(set) => {
+            Some(set) => {
                 let set = Arc::new(set);
                 let key = set.find(id);
                 let mut state = self.lock();
@@ -266,7 +239,7 @@ impl Fetched {
                 Ok(key)
             }
             // A host that cannot be reached takes nothing back.
-            Err(_) => held.and_then(|held| held.find(id)).map(Some).ok_or(NoKeys),
+            None => held.and_then(|held| held.find(id)).map(Some).ok_or(NoKeys),
         }
     }
 

@@ -56,6 +56,6 @@ mod leaks;
 mod report;
 mod signature;
 
-pub use keys::{FetchPartnerKeys, PartnerKeys, PartnerKeysError};
+pub use keys::{PartnerKeys, PartnerKeysError};
 pub use leaks::{Leaks, MAX_REPORT_LEN};
 pub use report::MAX_MATCHES;

@@ -9,15 +9,16 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
+use hallpass::fetch::{Fetch, FetchError};
 use hallpass::jwt::{
-    Algorithm, FetchKeys, JwkSet, JwtError, JwtIssuer, JwtVerifier, KeyRing, KeysError, SigningKey,
+    Algorithm, JwkSet, JwtError, JwtIssuer, JwtVerifier, KeyRing, KeysError, SigningKey,
 };
 use hallpass::{Context, Exchange, ExchangeError, Issued, Resources, RevocationReason, Tenant};
 use serde_json::{Value, json};
 
 use crate::world::{Fault, Step, World, ci, micro, run, start};
 
-const ISSUER: &str = "https://acme.example";
+pub(crate) const ISSUER: &str = "https://acme.example";
 
 /// A world with an issuer, and the key it signs with.
 pub(crate) struct Mint {
@@ -55,7 +56,7 @@ impl Mint {
     }
 
     /// A service that only verifies.
-    fn offline(&self) -> JwtVerifier {
+    pub(crate) fn offline(&self) -> JwtVerifier {
         JwtVerifier::new(ISSUER, "us", self.keys()).clock(Arc::clone(&self.world.clock))
     }
 
@@ -578,6 +579,18 @@ fn a_jwt_is_not_released_before_its_record_is_durable() {
 }
 
 #[test]
+fn a_clone_is_set_up_on_its_own() {
+    let mint = Mint::new();
+    let trusting = mint.offline();
+    let careful = trusting.clone().revocations(mint.world.hallpass.clone());
+    let (parent, text) = mint.jwt();
+    let requested = RevocationReason::Requested;
+    run(mint.world.hallpass.revoke(&parent.token.id, requested)).unwrap();
+    assert!(run(trusting.verify(&text)).is_ok());
+    assert!(matches!(run(careful.verify(&text)), Err(JwtError::Denied)));
+}
+
+#[test]
 fn keys_turn_over_without_a_gap() {
     let mint = Mint::new();
     let fetches = Fetcher::of(&mint);
@@ -663,11 +676,11 @@ impl Fetcher {
 }
 
 #[async_trait]
-impl FetchKeys for Fetcher {
-    async fn fetch(&self) -> Result<Vec<u8>, KeysError> {
+impl Fetch for Fetcher {
+    async fn fetch(&self) -> Result<Vec<u8>, FetchError> {
         self.count.fetch_add(1, Ordering::SeqCst);
         if self.broken.load(Ordering::SeqCst) {
-            return Err(KeysError::Fetch("unplugged".into()));
+            return Err(FetchError::other("unplugged"));
         }
         Ok(self.json.lock().unwrap().clone())
     }

@@ -11,7 +11,8 @@ use aws_lc_rs::signature::{
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use hallpass::scan::{FetchPartnerKeys, Leaks, PartnerKeys, PartnerKeysError};
+use hallpass::fetch::{Fetch, FetchError};
+use hallpass::scan::{Leaks, PartnerKeys};
 use http::request::Builder;
 use http::{Request, Response};
 use serde_json::{Value, json};
@@ -116,13 +117,13 @@ impl Board {
 }
 
 #[async_trait]
-impl FetchPartnerKeys for Board {
-    async fn fetch(&self) -> Result<Vec<u8>, PartnerKeysError> {
+impl Fetch for Board {
+    async fn fetch(&self) -> Result<Vec<u8>, FetchError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         // Others come meanwhile.
         tokio::task::yield_now().await;
         let document = self.document.lock().unwrap().clone();
-        document.ok_or_else(|| PartnerKeysError::Fetch("nobody is there".into()))
+        document.ok_or_else(|| FetchError::other("nobody is there"))
     }
 }
 
