@@ -127,6 +127,13 @@ pub use token::*;
 ))]
 #[doc = include_str!("../README.md")]
 mod readme {}
-#[cfg(all(doctest, feature = "sqlite", feature = "postgres"))]
+#[cfg(all(
+    doctest,
+    feature = "sqlite",
+    feature = "postgres",
+    feature = "axum",
+    feature = "fetch",
+    feature = "scan"
+))]
 #[doc = include_str!("../docs/OPERATING.md")]
 mod operating {}

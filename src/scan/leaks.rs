@@ -19,8 +19,11 @@ use crate::token::{Owner, ParseLabelError};
 /// Longest report, in bytes.
 pub const MAX_REPORT_LEN: usize = 5 * 1024 * 1024;
 
-/// How many matches are dealt with at the same time: a store that waits takes them together, and
-/// what it keeps for requests is left to them.
+/// How many matches are ended in one step of the store.
+const TOGETHER: usize = 64;
+
+/// How many steps are taken at the same time: a store that waits takes them together, and what it
+/// keeps for requests is left to them.
 const AT_ONCE: usize = 16;
 
 /// For how long matches are begun. A partner waits for 30 seconds.
@@ -86,19 +89,45 @@ impl Inner {
         }
         let matches = report::parse(body)?;
         let deadline = now.saturating_add(BUDGET);
-        let mut ended = Vec::with_capacity(matches.len());
-        for some in matches.chunks(AT_ONCE) {
-            ended.extend(join_all(some.iter().map(|found| self.end(found, deadline))).await);
+        let mut known = Vec::with_capacity(matches.len());
+        for some in matches.chunks(TOGETHER) {
+            known.extend(self.end(some, deadline).await);
         }
-        let known: Option<Vec<bool>> = ended.into_iter().collect();
+        let known: Option<Vec<bool>> = known.into_iter().collect();
         known.map(|known| labels(report::labels(&matches, &known))).ok_or(Refusal::Unavailable)
     }
 
-    /// Ends what was found, and tells whether it was a token; `None` if that could not be done.
-    async fn end(&self, found: &Match, deadline: Timestamp) -> Option<bool> {
-        if self.hallpass.now() >= deadline {
-            return None;
+    /// Ends what was found, and tells of each whether it was a token; `None` if that could not be
+    /// told or done.
+    async fn end(&self, some: &[Match], deadline: Timestamp) -> Vec<Option<bool>> {
+        let mut known = Vec::with_capacity(some.len());
+        let mut found = Vec::with_capacity(some.len());
+        for few in some.chunks(AT_ONCE) {
+            if self.hallpass.now() >= deadline {
+                break;
+            }
+            let looked = few.iter().map(|one| self.hallpass.leaked(&one.token, self.leak(one)));
+            for leaked in join_all(looked).await {
+                known.push(leaked.as_ref().ok().map(Option::is_some));
+                found.extend(leaked.ok().flatten());
+            }
         }
+        // Whatever became of this, each is ended by itself too.
+        let _ = self.hallpass.end_leaked_at_once(&found).await;
+        let mut tokens = known.iter_mut().filter(|known| **known == Some(true));
+        for few in found.chunks(AT_ONCE) {
+            let ended = join_all(few.iter().map(async |leaked| {
+                self.hallpass.now() < deadline && self.hallpass.end_leaked(leaked).await.is_ok()
+            }));
+            for (ended, known) in ended.await.into_iter().zip(&mut tokens) {
+                *known = ended.then_some(true);
+            }
+        }
+        known.resize(some.len(), None);
+        known
+    }
+
+    fn leak<'a>(&'a self, found: &'a Match) -> Leak<'a> {
         let mut leak = Leak::found_by(&self.scanner);
         if let Some(url) = &found.url {
             leak = leak.url(url);
@@ -106,7 +135,6 @@ impl Inner {
         if let Some(source) = &found.source {
             leak = leak.source(source);
         }
-        let ended = self.hallpass.report_leak(&found.token, leak).await;
-        ended.ok().map(|known| known.is_some())
+        leak
     }
 }

@@ -11,25 +11,19 @@ use std::thread;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use chrono::TimeDelta;
 use hallpass::jwt::{Algorithm, JwtIssuer, KeyRing, SigningKey};
-use hallpass::scan::{Leaks, PartnerKeys};
 use hallpass::store::{Admission, Change, Changes, Facts, Filter, PageRequest, Purge, Use};
 use hallpass::{
     Context, Exchange, ExchangeError, Hallpass, IssueError, PepperRing, Record, Revocation,
     RevocationReason, RevokeError, Rotate, RotateError, ScopeCatalog, StoreError, Timestamp,
     TokenId, TokenStore,
 };
-use serde_json::json;
 use tokio::sync::{Notify, mpsc};
 
 use crate::anytime;
 use crate::place::{self, Node, Verdict, verdict, wanted};
+use crate::scan::Partner;
 
 /// Set in such a process: where tokens are kept.
 const PLACE: &str = "HALLPASS_FAULTS_PLACE";
@@ -219,7 +213,8 @@ async fn obey(hallpass: &Hallpass, order: &str) -> String {
             Err(error) => format!("{error:?}"),
         },
         ["report", texts] => {
-            let answer = report(hallpass, texts).await;
+            let texts: Vec<&str> = texts.split(',').collect();
+            let answer = Partner::new().report(hallpass, &texts).await;
             match answer.status().as_u16() {
                 200 => format!("labelled {}", String::from_utf8_lossy(answer.body())),
                 503 => "unavailable".to_owned(),
@@ -237,27 +232,6 @@ async fn obey(hallpass: &Hallpass, order: &str) -> String {
         },
         _ => panic!("{order:?}"),
     }
-}
-
-/// What a partner is answered that reports these texts.
-async fn report(hallpass: &Hallpass, texts: &str) -> http::Response<bytes::Bytes> {
-    let random = SystemRandom::new();
-    let pair = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random).unwrap();
-    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pair.as_ref()).unwrap();
-    let public = AsDer::<PublicKeyX509Der<'_>>::as_der(pair.public_key()).unwrap();
-    let pem = STANDARD.encode(public.as_ref());
-    let pem = format!("-----BEGIN PUBLIC KEY-----\n{pem}\n-----END PUBLIC KEY-----");
-    let keys = json!({"public_keys": [{"key_identifier": "k1", "key": pem}]}).to_string();
-    let leaks =
-        Leaks::new(hallpass.clone(), "github", PartnerKeys::fixed(keys.as_bytes()).unwrap());
-    let found = texts.split(',').map(|text| json!({"token": text, "type": "t", "url": ""}));
-    let body = serde_json::Value::from_iter(found).to_string();
-    let signature = pair.sign(&random, body.as_bytes()).unwrap();
-    let head = http::Request::post("/leaks")
-        .header("github-public-key-identifier", "k1")
-        .header("github-public-key-signature", STANDARD.encode(signature));
-    let (head, ()) = head.body(()).unwrap().into_parts();
-    leaks.unwrap().report(&head, body.as_bytes()).await
 }
 
 fn issuer() -> JwtIssuer {

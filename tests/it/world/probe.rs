@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use hallpass::store::{Admission, Change, Changes, Facts, Filter, PageRequest, Purge, Use};
+use hallpass::store::{Admission, Change, Changes, Facts, Filter, PageRequest, Purge, Reach, Use};
 use hallpass::{Record, Revocation, ScopeCatalog, StoreError, Timestamp, TokenId, TokenStore};
 
 /// A step of a store.
@@ -36,8 +36,8 @@ pub(crate) struct Probe {
     inner: Arc<dyn TokenStore>,
     calls: Mutex<HashMap<Step, usize>>,
     faults: Mutex<HashMap<Step, Fault>>,
-    /// Which call of a step from now on fails, by its number from 0.
-    fails_at: Mutex<Option<(Step, usize)>>,
+    /// Whose revocation fails.
+    spared: Mutex<Option<TokenId>>,
     cold: AtomicBool,
     yields: AtomicBool,
     resident: AtomicUsize,
@@ -49,7 +49,7 @@ impl Probe {
             inner,
             calls: Mutex::default(),
             faults: Mutex::default(),
-            fails_at: Mutex::default(),
+            spared: Mutex::default(),
             cold: AtomicBool::new(false),
             yields: AtomicBool::new(false),
             resident: AtomicUsize::new(0),
@@ -61,13 +61,14 @@ impl Probe {
         self.faults.lock().unwrap().insert(step, fault);
     }
 
-    /// Breaks one call of a step, by its number from now on.
-    pub(crate) fn breaks_call(&self, step: Step, number: usize) {
-        *self.fails_at.lock().unwrap() = Some((step, self.calls(step) + number));
+    /// Breaks every revocation that names this token.
+    pub(crate) fn breaks_revocation_of(&self, id: TokenId) {
+        *self.spared.lock().unwrap() = Some(id);
     }
 
     pub(crate) fn heals(&self) {
         self.faults.lock().unwrap().clear();
+        *self.spared.lock().unwrap() = None;
     }
 
     /// Answers nothing from memory from now on.
@@ -94,16 +95,9 @@ impl Probe {
         step: Step,
         work: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
-        let number = {
-            let mut calls = self.calls.lock().unwrap();
-            let count = calls.entry(step).or_default();
-            *count += 1;
-            *count - 1
-        };
+        *self.calls.lock().unwrap().entry(step).or_default() += 1;
         self.pause().await;
-        let fails = *self.fails_at.lock().unwrap() == Some((step, number));
         let fault = self.faults.lock().unwrap().get(&step).copied();
-        let fault = if fails { Some(Fault::Fails) } else { fault };
         match fault {
             None => {}
             Some(Fault::Fails) => return Err(StoreError::unavailable("broken on demand")),
@@ -156,6 +150,12 @@ impl TokenStore for Probe {
     }
 
     async fn revoke(&self, filter: &Filter, mark: &Revocation) -> Result<Vec<TokenId>, StoreError> {
+        if let Some(id) = *self.spared.lock().unwrap()
+            && (filter.reach == Reach::Family(id)
+                || filter.ids.as_ref().is_some_and(|ids| ids.contains(&id)))
+        {
+            return Err(StoreError::unavailable("broken for this token"));
+        }
         self.around_step(Step::Revoke, self.inner.revoke(filter, mark)).await
     }
 
