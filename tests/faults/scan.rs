@@ -31,9 +31,13 @@ use crate::{Test, on_each, run, test};
 pub(crate) fn tests() -> Vec<Test> {
     let mut tests = on_each("f07_killed_in_a_report", Backend::ALL, f07_killed_in_a_report);
     tests.extend(on_each("f07_the_store_is_lost_in_a_report", Backend::SERVERS, f07_store_is_lost));
-    tests.extend(on_each("the_largest_report_is_in_time", Backend::ALL, largest_report_is_in_time));
     tests.push(test("f34_the_host_of_the_keys_fails", &[], f34_the_host_of_the_keys_fails));
     tests
+}
+
+/// How long the largest report takes.
+pub(crate) fn measured() -> Vec<Test> {
+    on_each("the_largest_report_is_in_time", Backend::ALL, largest_report_is_in_time)
 }
 
 /// Somebody who signs reports.
