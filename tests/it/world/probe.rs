@@ -62,6 +62,7 @@ impl Probe {
     }
 
     /// Breaks every revocation that names this token.
+    #[cfg(feature = "scan")]
     pub(crate) fn breaks_revocation_of(&self, id: TokenId) {
         *self.spared.lock().unwrap() = Some(id);
     }
