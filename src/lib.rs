@@ -84,6 +84,8 @@ pub mod tower;
 #[cfg(feature = "wire")]
 pub mod wire;
 
+/// For implementing this crate's traits: `#[async_trait]` stands above such an `impl`.
+pub use async_trait::async_trait;
 pub use caller::Caller;
 pub use clock::{Clock, ManualClock, ParseTimestampError, SystemClock, Timestamp};
 #[cfg(feature = "http")]
@@ -115,6 +117,9 @@ pub use token::*;
 #[cfg(all(
     doctest,
     feature = "sqlite",
+    feature = "postgres",
+    feature = "redis",
+    feature = "cache",
     feature = "api",
     feature = "axum",
     feature = "actix",

@@ -12,6 +12,8 @@
 mod demo;
 #[path = "demo/leaks.rs"]
 mod leaks;
+#[path = "demo/limits.rs"]
+mod limits;
 #[path = "demo/oauth.rs"]
 mod oauth;
 

@@ -237,7 +237,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sends secrets over plain HTTP to other machines, where everybody on the way can read them.
+    /// Sends secrets over plain HTTP to other machines, where everybody on the way can read them, a
+    /// proxy that the environment names among them.
     #[must_use]
     pub fn danger_plain_http(mut self) -> Self {
         self.danger_plain_http = true;

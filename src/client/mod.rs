@@ -7,7 +7,8 @@
 //!   its place, before anything is sent.
 //! - A file that others may read is not used, and a file that exists is not written to.
 //! - A [`Client`] speaks to one server. What it presents goes there and nowhere else: it follows no
-//!   redirect, and plain HTTP only reaches this machine unless told otherwise.
+//!   redirect, and plain HTTP only reaches this machine unless told otherwise. A proxy that the
+//!   environment names is told the server's name and nothing more, and nothing of this machine.
 //! - Nothing shows a secret: no `Debug`, no error, no URL in an error. What a server says is
 //!   cleaned of control characters and of the secret itself before anybody sees it.
 //! - Waiting has an end, answers have a bound, and only requests that can be repeated are repeated.

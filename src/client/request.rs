@@ -7,6 +7,7 @@ use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::answer::Answer;
 use super::builder::{Client, Identity};
@@ -130,9 +131,10 @@ impl<'a> Request<'a> {
                 && let Identity::Exchanged { session, .. } = &self.client.0.identity
                 && let Some(token) = &token
             {
-                session.reject(token);
                 is_renewed = true;
-                continue;
+                if session.reject(token) {
+                    continue;
+                }
             }
             let wait = refusal.retry_after.unwrap_or(WAIT);
             let is_busy = matches!(refusal.status, 429 | 503);
@@ -183,6 +185,10 @@ impl<'a> Request<'a> {
     ) -> Result<Answer, ClientError> {
         let client = &self.client.0;
         let failed = |error| ClientError::of(error, &client.server);
+        // As it was sent: Basic has another spelling of the secret.
+        let sent = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let sent = sent.and_then(|value| value.split_once(' '));
+        let sent = sent.map(|(_, credentials)| Zeroizing::new(credentials.to_owned()));
         let mut response = client.http.execute(request).await.map_err(failed)?;
         let status = response.status();
         if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
@@ -202,6 +208,7 @@ impl<'a> Request<'a> {
         }
         let mut secrets: Vec<&str> = token.into_iter().map(Credential::expose).collect();
         secrets.extend(self.anonymous.map(Credential::expose));
+        secrets.extend(sent.as_deref().map(String::as_str));
         match &client.identity {
             Identity::Person { password, .. } => secrets.push(password),
             Identity::Session { cookie } => {

@@ -57,7 +57,8 @@ impl Endpoint {
         Request::new(method, self.0.url.clone())
     }
 
-    /// The body of the answer, if that is 200.
+    /// The body of the answer, if that is 200. A request may be sent twice: a connection that was
+    /// kept may be closed by the time it is used again.
     pub(super) async fn send(&self, request: Request) -> Result<Vec<u8>, FetchError> {
         let inner = &*self.0;
         let failed = |error: reqwest::Error| {
@@ -68,7 +69,16 @@ impl Endpoint {
                 FetchError::Unreachable { server, cause: Box::new(error.without_url()) }
             }
         };
-        let mut response = inner.http.execute(request).await.map_err(failed)?;
+        let again = request.try_clone();
+        let mut answered = inner.http.execute(request).await;
+        if let (Err(error), Some(again)) = (&answered, again)
+            && error.is_request()
+            && !error.is_connect()
+            && !error.is_timeout()
+        {
+            answered = inner.http.execute(again).await;
+        }
+        let mut response = answered.map_err(failed)?;
         let status = response.status().as_u16();
         if status != 200 {
             return Err(FetchError::Status { server: inner.server.clone(), status });
@@ -100,8 +110,8 @@ pub struct EndpointBuilder {
 }
 
 impl EndpointBuilder {
-    /// The longest that an answer may take, from the connection to the last byte: 5 seconds unless
-    /// set.
+    /// The longest that a try may take, from the connection to the last byte: 5 seconds unless set.
+    /// There is a second one only if the connection broke without an answer.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;

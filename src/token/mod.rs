@@ -10,6 +10,7 @@ mod name;
 mod record;
 mod status;
 mod text;
+mod wiped;
 
 pub use brand::{Brand, Brands, ParseBrandError};
 pub(crate) use digest::DigestCheck;
@@ -23,8 +24,8 @@ pub use label::{Owner, ParseLabelError, Tenant};
 pub(crate) use name::fold;
 pub use name::{ParseNameError, TokenName};
 pub use record::{
-    Actor, IdempotencyKey, LastUse, Metadata, MetadataError, Networks, Record, Revocation,
-    RevocationReason, Rotation, Token,
+    Actor, IdempotencyKey, LastUse, Metadata, MetadataError, Networks, Notices, Record, Revocation,
+    RevocationReason, Rotation, Suspension, Token,
 };
 pub use status::{Lifecycle, Status};
 pub use text::{MAX_TOKEN_LEN, ParseTokenError, PlainToken, TokenText};

@@ -161,6 +161,22 @@ async fn what_went_wrong_is_told_without_the_url() {
     }
 }
 
+#[tokio::test]
+async fn a_connection_that_was_closed_meanwhile_is_no_outage() {
+    // It closes every connection that a client would keep.
+    let server = Scripted::start();
+    server.says("200 OK", "", "{}");
+    let endpoint = Endpoint::new(server.url()).unwrap();
+    for _ in 0..200 {
+        assert_eq!(endpoint.fetch().await.unwrap(), b"{}");
+    }
+    // One that never answers is asked twice and no more.
+    server.answer.lock().unwrap().clear();
+    let before = server.count();
+    assert!(matches!(endpoint.fetch().await, Err(FetchError::Unreachable { .. })));
+    assert!((1..=2).contains(&(server.count() - before)));
+}
+
 #[test]
 fn an_endpoint_is_https_or_on_this_machine() {
     for url in ["https://acme.example/keys?a=b", "http://localhost:1/", "http://[::1]/jwks"] {
@@ -191,8 +207,9 @@ async fn whoever_comes_first_fetches_for_all() {
     assert_eq!(server.count(), 1);
     assert!(matches!(verifier.verify(bad).await, Err(JwtError::Denied)));
 
-    // If that fails it fails for all, and the next one tries again.
+    // If that fails it fails for all.
     let down = Scripted::start();
+    down.says("503 Service Unavailable", "", "");
     let verifier = service(&mint, &down.url());
     let mut waiting = tokio::task::JoinSet::new();
     for _ in 0..100 {

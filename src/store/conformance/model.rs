@@ -11,7 +11,7 @@ use super::harness::Store;
 use super::purge::purgeable;
 use super::support::{
     SORTS, all, at, digest, everything, fine, id, mark, owner, page, position, record, resident,
-    sorted,
+    sorted, suspension,
 };
 use crate::scope::ScopeList;
 use crate::store::{Admission, Change, Conflict, Filter, Purge, Reach, SortKey, StoreError, Use};
@@ -249,6 +249,11 @@ impl Model {
             expected.reverse();
             let down = all(&**store, filter, page(sort, true, 3), at(now)).await;
             assert_eq!(down, expected, "{rule}: {sort:?} descending");
+            let asked = page(sort, true, 5);
+            let shown = fine("tokens", store.list_tokens(filter, &asked, at(now)).await);
+            let tokens: Vec<_> = expected.iter().take(5).map(|record| &record.token).collect();
+            let rule = "a list of tokens is that of their records";
+            assert_eq!(shown.iter().collect::<Vec<_>>(), tokens, "{rule}: {sort:?}");
         }
     }
 
@@ -418,7 +423,7 @@ impl Random {
             description: other.then(|| Some("Grün %".to_owned())),
             scopes: self.maybe(50, Self::scopes),
             expires_at: self.maybe(50, maybe_second).map(|end| end.map(at)),
-            suspended_at: self.maybe(50, maybe_second).map(|since| since.map(at)),
+            suspension: self.maybe(50, maybe_second).map(|since| since.map(suspension)),
             rotation: self.maybe(50, maybe_second).map(|second| second.map(rotation)),
             superseded: other.then(|| Some(digest(1))),
             ..Change::default()
