@@ -35,9 +35,10 @@
 //!
 //! None is on by default. `sqlite` adds [`SqliteStore`](store), `http` the framework-neutral
 //! boundary, `oauth` the OAuth endpoints, `jwt` access tokens that other services verify, `fetch`
-//! keys by URL and questions to the issuer for them, `tower`, `axum`, `actix`, `rocket` and `tonic`
-//! the adapters, `api` the management API, `console` the pages for it, `client` what programs need
-//! that use tokens, `cli` commands for tokens, `tokio` a maintenance loop, `tracing` an event sink.
+//! keys by URL and questions to the issuer for them, `scan` the endpoint for reports of leaked
+//! tokens, `tower`, `axum`, `actix`, `rocket` and `tonic` the adapters, `api` the management API,
+//! `console` the pages for it, `client` what programs need that use tokens, `cli` commands for
+//! tokens, `tokio` a maintenance loop, `tracing` an event sink.
 
 #![warn(clippy::string_slice)]
 #![cfg_attr(test, expect(clippy::string_slice, reason = "tests cut ASCII texts"))]
@@ -59,7 +60,7 @@ pub mod console;
 #[cfg(feature = "http")]
 pub mod credential;
 mod engine;
-#[cfg(any(feature = "fetch", feature = "jwt"))]
+#[cfg(any(feature = "fetch", feature = "jwt", feature = "scan"))]
 pub mod fetch;
 #[cfg(feature = "host")]
 pub mod host;
@@ -71,6 +72,8 @@ mod owner;
 mod policy;
 #[cfg(feature = "rocket")]
 pub mod rocket;
+#[cfg(feature = "scan")]
+pub mod scan;
 mod scope;
 pub mod store;
 mod token;
@@ -129,6 +132,13 @@ pub use token::*;
 ))]
 #[doc = include_str!("../README.md")]
 mod readme {}
-#[cfg(all(doctest, feature = "sqlite", feature = "postgres"))]
+#[cfg(all(
+    doctest,
+    feature = "sqlite",
+    feature = "postgres",
+    feature = "axum",
+    feature = "fetch",
+    feature = "scan"
+))]
 #[doc = include_str!("../docs/OPERATING.md")]
 mod operating {}

@@ -10,6 +10,8 @@
 #[path = "../examples/demo/main.rs"]
 #[expect(dead_code, reason = "the tests take the place of `main`")]
 mod demo;
+#[path = "demo/leaks.rs"]
+mod leaks;
 #[path = "demo/limits.rs"]
 mod limits;
 #[path = "demo/oauth.rs"]
@@ -61,6 +63,7 @@ impl Demo {
             data_lifetime: None,
             passwords: ["alice", "bob", "root", "carol"].map(|name| format!("{name}'s")),
             argon2: Argon2::from(Params::new(8, 1, 1, None).unwrap()),
+            partner_keys: None,
         };
         change(&mut settings);
         let store = SqliteStore::open(folder.path().join("demo.sqlite")).unwrap();
@@ -1098,6 +1101,7 @@ fn the_printed_curl_lines_work_and_last_uses_outlive_the_program() {
             data_lifetime: None,
             passwords: ["a", "b", "c", "d"].map(str::to_owned),
             argon2: Argon2::from(Params::new(8, 1, 1, None).unwrap()),
+            partner_keys: None,
         };
         let app = App::new(store, &settings).unwrap();
         let id = text(&made.json(), "id").parse().unwrap();

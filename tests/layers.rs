@@ -14,7 +14,7 @@ const FLOORS: [&[&str]; 7] = [
     &["policy", "caller", "owner"],
     &["store"],
     &["engine"],
-    &["credential", "oauth", "jwt", "host", "wire", "fetch"],
+    &["credential", "oauth", "jwt", "scan", "host", "wire", "fetch"],
     &["tower", "axum", "actix", "rocket", "tonic"],
     &["api", "console", "client", "cli"],
 ];

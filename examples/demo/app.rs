@@ -14,7 +14,9 @@ use axum::routing::get;
 use axum::{Router, middleware};
 use chrono::TimeDelta;
 use hallpass::console::Console;
+use hallpass::fetch::Fetch;
 use hallpass::host::Host;
+use hallpass::scan::Leaks;
 use hallpass::store::{Filter, Reach};
 use hallpass::{
     Boundary, Caller, Ensured, Granted, Hallpass, Issue, Issued, Kind, KindSet, ListRequest, Page,
@@ -29,7 +31,7 @@ use super::oauth::{self, Endpoints, REPORTS};
 use super::problem::Problem;
 use super::quota::OverallQuota;
 use super::session::Sessions;
-use super::{automation, data, hosting, manage, me, pages, playground, release};
+use super::{automation, data, hosting, leaks, manage, me, pages, playground, release};
 
 /// Most live tokens of an account, over all products.
 pub(crate) const QUOTA: u32 = 50;
@@ -50,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) passwords: [String; 4],
     /// How passwords are hashed.
     pub(crate) argon2: Argon2<'static>,
+    /// Where the keys are of who reports leaked tokens; nobody does if absent.
+    pub(crate) partner_keys: Option<Arc<dyn Fetch>>,
 }
 
 /// The demo. Cheap to clone.
@@ -69,6 +73,7 @@ pub(crate) struct Shared {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) host: Host,
     pub(crate) console: Console,
+    pub(crate) leaks: Option<Leaks>,
 }
 
 impl Deref for App {
@@ -128,7 +133,9 @@ impl App {
             .with_tenants()
             .mounted_at(pages::CONSOLE)
             .build()?;
+        let leaks = leaks::endpoint(&hallpass, settings.partner_keys.as_ref())?;
         Ok(Self(Arc::new(Shared {
+            leaks,
             sessions,
             host,
             console,
@@ -161,6 +168,7 @@ impl App {
             // They say themselves who may keep what, and how long a body may be.
             .merge(manage::api(self.host.clone())?.into_router())
             .merge(oauth::routes(self))
+            .merge(leaks::routes(self))
             .with_state(self.clone()))
     }
 

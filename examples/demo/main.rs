@@ -14,6 +14,7 @@ mod catalog;
 mod data;
 mod guide;
 mod hosting;
+mod leaks;
 mod manage;
 mod me;
 mod oauth;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use argon2::Argon2;
+use hallpass::fetch::{Fetch, LocalFile};
 use hallpass::{MemoryStore, SqliteStore, StoreError, TokenStore};
 use tokio::net::TcpListener;
 
@@ -94,6 +96,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error + Send + S
         data_lifetime: options.data_lifetime,
         passwords: passwords.clone(),
         argon2: Argon2::default(),
+        partner_keys: options.leak_keys.as_deref().map(partner_keys).transpose()?,
     };
     let app = App::new(store(&options.database).await?, &settings)?;
     let router = app.router()?;
@@ -136,6 +139,17 @@ async fn store(database: &Database) -> Result<Arc<dyn TokenStore>, Box<dyn Error
         let cause = error.source().map_or(String::new(), |cause| format!(": {cause}"));
         format!("cannot open the database {}: {error}{cause}", database.place()).into()
     })
+}
+
+/// Where the keys are of who reports leaked tokens.
+fn partner_keys(place: &str) -> Result<Arc<dyn Fetch>, Box<dyn Error + Send + Sync>> {
+    if !place.contains("://") {
+        return Ok(Arc::new(LocalFile::new(place)));
+    }
+    #[cfg(feature = "fetch")]
+    return Ok(Arc::new(hallpass::fetch::Endpoint::new(place)?));
+    #[cfg(not(feature = "fetch"))]
+    Err("built without HTTPS: add `--features demo,fetch`".into())
 }
 
 /// The URL by which OAuth clients know the demo, unless it is given. Without TLS nobody can trust
@@ -194,6 +208,9 @@ fn introduce(
     }
     let port = address.port();
     writeln!(out, "\nThe token pages: http://localhost:{port}{}", pages::CONSOLE)?;
+    if app.leaks.is_some() {
+        writeln!(out, "Signed reports of leaked tokens: http://localhost:{port}{}", leaks::PATH)?;
+    }
     writeln!(out, "\nPaste this first; it reads a field of an answer:\n{}", guide::FIELD)?;
     let registered = &app.endpoints.registered;
     for step in guide::steps(&format!("http://{address}"), passwords, registered) {

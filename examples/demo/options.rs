@@ -23,6 +23,8 @@ Options:
                         machine can see it in the list of processes [default: random ones]
   --issuer URL          the https URL by which browsers and OAuth clients know it, if it is behind
                         something that has one [default: http and where it listens]
+  --leak-keys PLACE     where the keys are of who reports leaked tokens at /leaks, in the form of
+                        GitHub's: a file or, if built with fetch, an https URL [default: nobody]
   --verbose             report what happens to tokens on standard error
   --help                print this
 ";
@@ -36,6 +38,7 @@ pub(crate) struct Options {
     pub(crate) data_lifetime: Option<TimeDelta>,
     pub(crate) password: Option<String>,
     pub(crate) issuer: Option<String>,
+    pub(crate) leak_keys: Option<String>,
     pub(crate) verbose: bool,
 }
 
@@ -76,6 +79,7 @@ impl Options {
             data_lifetime: None,
             password,
             issuer: None,
+            leak_keys: None,
             verbose: false,
         };
         let mut arguments = arguments.into_iter();
@@ -91,8 +95,15 @@ impl Options {
                 options.verbose = true;
                 continue;
             }
-            const KNOWN: [&str; 6] =
-                ["--listen", "--database", "--sessions", "--data-tokens", "--password", "--issuer"];
+            const KNOWN: [&str; 7] = [
+                "--listen",
+                "--database",
+                "--sessions",
+                "--data-tokens",
+                "--password",
+                "--issuer",
+                "--leak-keys",
+            ];
             if !KNOWN.contains(&name.as_str()) {
                 return Err(format!("unknown option {name}; --help lists all"));
             }
@@ -104,6 +115,7 @@ impl Options {
                 "--sessions" => options.let_sessions_finish = sessions(&value)?,
                 "--data-tokens" => options.data_lifetime = lifetime(&value)?,
                 "--issuer" => options.issuer = Some(value),
+                "--leak-keys" => options.leak_keys = Some(value),
                 _ => options.password = Some(value),
             }
         }

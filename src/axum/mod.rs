@@ -46,11 +46,15 @@
 
 mod extract;
 mod guard;
+#[cfg(feature = "scan")]
+mod leaks;
 #[cfg(feature = "oauth")]
 mod oauth;
 mod router;
 
 pub use extract::{original_uri, peer};
+#[cfg(feature = "scan")]
+pub use leaks::leaks;
 #[cfg(feature = "oauth")]
 pub use oauth::oauth;
 pub use router::GuardedRouter;

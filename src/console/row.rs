@@ -172,6 +172,8 @@ fn by(actor: &Actor, t: &Texts) -> String {
         Actor::Owner => t.created_by_owner.to_string(),
         Actor::Admin(id) => t.fill(&t.created_by_admin, "id", id.as_str()),
         Actor::Token(id) => t.fill(&t.created_by_token, "id", id.as_str()),
+        // None makes a token.
+        Actor::Scanner(name) => name.as_str().to_owned(),
     }
 }
 

@@ -11,6 +11,7 @@ use chrono::TimeDelta;
 use super::denial::DenialReason;
 use super::owner_event::OwnerChange;
 use super::verified::Verified;
+use super::whose::SecretMatch;
 use crate::clock::Timestamp;
 use crate::token::{Actor, Kind, Owner, RevocationReason, Tenant, Token, TokenId, TokenName};
 
@@ -82,6 +83,22 @@ pub enum Event {
         token: Subject,
         /// From where.
         ip: Option<IpAddr>,
+    },
+    /// The secret of a token was found where it must not be, and the token is revoked. The owner
+    /// has to hear of it. Emitted by the report that revokes the token or something made from it;
+    /// repeated reports emit nothing.
+    Leaked {
+        /// The token.
+        token: Subject,
+        /// Who found it.
+        by: Actor,
+        /// Which of its secrets was found.
+        secret: SecretMatch,
+        /// Where, an `http` or `https` URL without query and fragment. Who made the secret public
+        /// chose it, so treat it as text of a stranger.
+        url: Option<String>,
+        /// In what, in the words of who found it, such as `content`, `commit` or `npm`.
+        source: Option<String>,
     },
     /// A presented text was refused. Under load some are only counted.
     Denied {

@@ -13,6 +13,7 @@ mod idle;
 mod introspect;
 mod issue;
 mod judge;
+mod leak;
 mod list;
 mod maintain;
 mod notice;
@@ -55,6 +56,7 @@ pub use event::{Event, EventSink, NoEvents, Subject, Update};
 pub use exchange::{Exchange, ExchangeError};
 pub use introspect::Introspection;
 pub use issue::{Ensured, Issue, IssueError, Issued};
+pub use leak::Leak;
 pub use list::{ListError, ListRequest, Page};
 pub use maintain::Maintenance;
 pub use on_behalf::OnBehalf;
@@ -126,6 +128,13 @@ impl Hallpass {
     #[must_use]
     pub fn recognises(&self, text: &str) -> bool {
         TokenText::parse(text, &self.0.brands).is_ok()
+    }
+
+    /// A regular expression that finds this app's tokens in any text, for those who search for
+    /// leaked secrets; see [`Brands::pattern`].
+    #[must_use]
+    pub fn token_pattern(&self) -> String {
+        self.0.brands.pattern()
     }
 
     /// The scopes of the app.

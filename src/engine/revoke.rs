@@ -99,16 +99,7 @@ impl Hallpass {
         let now = engine.clock.now();
         let checked = match TokenText::parse(text, &engine.brands) {
             Err(_) => Err(denied(None, DenialReason::Malformed)),
-            Ok(text) => match engine.facts(text.id()).await? {
-                Some(facts) => {
-                    let presented = engine.check_secret(&text, &facts, now);
-                    presented.map(|_| facts).map_err(|refusal| refusal.of(text.id()))
-                }
-                None => {
-                    engine.peppers.check_nothing(&text);
-                    Err(denied(Some(text.id()), DenialReason::Unknown))
-                }
-            },
+            Ok(text) => engine.presented(&text, now).await.map(|(facts, _)| facts),
         };
         let facts = match checked {
             Ok(facts) => facts,
@@ -120,7 +111,7 @@ impl Hallpass {
                 };
             }
         };
-        engine.end_presented(&facts, client, (reason, now)).await
+        engine.end_presented(&facts, client, reason, now).await
     }
 
     /// Takes note that an owner changed, as the host app tells it.
@@ -236,16 +227,27 @@ impl super::Engine {
         &self,
         facts: &Facts,
         client: Option<&str>,
-        (reason, now): (RevocationReason, Timestamp),
+        reason: RevocationReason,
+        now: Timestamp,
     ) -> Result<Option<TokenId>, Outage> {
         let rare = facts.rare.as_ref();
         if client.is_some() && rare.and_then(|rare| rare.client.as_deref()) != client {
             return Ok(None);
         }
-        let by = Actor::Token(facts.id);
-        let target = ended_with(facts.kind, &facts.id, rare.and_then(|rare| rare.parent));
-        self.revoke(self.revocation_reach(&target, reason), (by, reason), now).await?;
+        self.end(facts, (Actor::Token(facts.id), reason), now).await?;
         Ok(Some(facts.id))
+    }
+
+    /// Ends a token and what goes with it, and returns which were not revoked before.
+    pub(super) async fn end(
+        &self,
+        facts: &Facts,
+        mark: (Actor, RevocationReason),
+        now: Timestamp,
+    ) -> Result<Vec<TokenId>, StoreError> {
+        let parent = facts.rare.as_ref().and_then(|rare| rare.parent);
+        let target = ended_with(facts.kind, &facts.id, parent);
+        self.revoke(self.revocation_reach(&target, mark.1), mark, now).await
     }
 
     /// What goes with a token that is revoked for this reason.

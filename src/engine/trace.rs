@@ -20,6 +20,7 @@ impl EventSink for TracingSink {
                 event!(target: "hallpass", Level::DEBUG, %at, ?event);
             }
             Event::Reused { .. }
+            | Event::Leaked { .. }
             | Event::UnusableDigest { .. }
             | Event::MissingPepper { .. }
             | Event::Unavailable { .. }

@@ -181,7 +181,7 @@ impl Engine {
     }
 
     /// The facts of a presented text, and which secret it holds.
-    async fn presented(
+    pub(super) async fn presented(
         &self,
         text: &TokenText<'_>,
         now: Timestamp,

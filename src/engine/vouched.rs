@@ -42,7 +42,7 @@ impl Hallpass {
         let engine = &*self.0;
         match engine.facts(id).await? {
             Some(facts) if facts.kind == Kind::Access => {
-                engine.end_presented(&facts, client, (reason, engine.clock.now())).await
+                engine.end_presented(&facts, client, reason, engine.clock.now()).await
             }
             _ => Ok(None),
         }

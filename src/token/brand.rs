@@ -77,6 +77,25 @@ impl Brands {
         &self.0[0]
     }
 
+    /// A regular expression that finds tokens of these brands in any text. It uses what all
+    /// dialects have: groups, classes, counts and `\b`. What it finds has the form of a token; the
+    /// checksum at its end, which no expression checks, tells a token from what only looks like one.
+    ///
+    /// ```
+    /// let brands = hallpass::Brands::new("acme".parse()?);
+    /// assert_eq!(brands.pattern(), r"\bacme_(pat|app|at|rt)_[0-9A-Za-z]{16}_[0-9A-Za-z]{49}\b");
+    /// # Ok::<(), hallpass::ParseBrandError>(())
+    /// ```
+    #[must_use]
+    pub fn pattern(&self) -> String {
+        let names: Vec<&str> = self.iter().map(Brand::as_str).collect();
+        let brand = match names[..] {
+            [only] => only.to_owned(),
+            _ => format!("({})", names.join("|")),
+        };
+        format!(r"\b{brand}_(pat|app|at|rt)_[0-9A-Za-z]{{16}}_[0-9A-Za-z]{{49}}\b")
+    }
+
     /// Every accepted brand, the current one first.
     pub fn iter(&self) -> impl Iterator<Item = &Brand> {
         self.0.iter()

@@ -311,7 +311,7 @@ impl fmt::Display for RevocationReason {
 
 /// Who did something.
 ///
-/// As text: `system`, `owner`, `admin:ID` or `token:ID`.
+/// As text: `system`, `owner`, `admin:ID`, `token:ID` or `scanner:NAME`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Actor {
     /// The app itself.
@@ -322,6 +322,8 @@ pub enum Actor {
     Admin(Owner),
     /// Whoever presented this token.
     Token(TokenId),
+    /// A service that searches for leaked secrets, by the name that the app gives it.
+    Scanner(Owner),
 }
 
 impl fmt::Display for Actor {
@@ -331,6 +333,7 @@ impl fmt::Display for Actor {
             Self::Owner => f.write_str("owner"),
             Self::Admin(id) => write!(f, "admin:{id}"),
             Self::Token(id) => write!(f, "token:{id}"),
+            Self::Scanner(name) => write!(f, "scanner:{name}"),
         }
     }
 }
@@ -343,6 +346,7 @@ impl FromStr for Actor {
             None if text == "system" => Ok(Self::System),
             None if text == "owner" => Ok(Self::Owner),
             Some(("admin", id)) => Ok(Self::Admin(Owner::parse(id)?)),
+            Some(("scanner", name)) => Ok(Self::Scanner(Owner::parse(name)?)),
             Some(("token", id)) => {
                 id.parse().map(Self::Token).map_err(|_| ParseLabelError::Character)
             }

@@ -126,7 +126,7 @@ pub struct Revocation {
     /// When.
     #[cfg_attr(feature = "api", schema(value_type = String, format = DateTime))]
     pub at: Timestamp,
-    /// By whom: `system`, `owner`, `admin:ID` or `token:ID`.
+    /// By whom: `system`, `owner`, `admin:ID`, `token:ID` or, if it leaked, `scanner:NAME`.
     #[cfg_attr(feature = "api", schema(value_type = String, example = "owner"))]
     pub by: Actor,
     /// Why.

@@ -26,6 +26,7 @@ async fn people_sign_in(script: bool) {
         data_lifetime: None,
         passwords: ["alice", "bob", "root", "carol"].map(|name| format!("{name}'s")),
         argon2: Argon2::from(Params::new(8, 1, 1, None).unwrap()),
+        partner_keys: None,
     };
     let app = App::new(MemoryStore::new(), &settings).unwrap();
     let service = app.router().unwrap().into_make_service_with_connect_info::<SocketAddr>();

@@ -31,6 +31,7 @@ mod proxy;
 #[expect(dead_code, reason = "the store's own tests use the rest")]
 mod redis;
 mod replica;
+mod scan;
 mod store;
 
 use std::process::ExitCode;
@@ -67,7 +68,12 @@ fn main() -> ExitCode {
     if process::is_asked_for() {
         return process::main();
     }
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // What is measured is not measured beside others, and only where it is asked for by its name.
+    let measures = arguments.filter.as_deref().is_some_and(|filter| filter.contains("in_time"));
+    if measures {
+        arguments.test_threads = Some(1);
+    }
     let required = std::env::var("CI").is_ok_and(|ci| ci == "true");
     let tests = [
         kills::tests(),
@@ -75,6 +81,8 @@ fn main() -> ExitCode {
         network::tests(),
         channel::tests(),
         replica::tests(),
+        scan::tests(),
+        if measures { scan::measured() } else { Vec::new() },
         store::tests(),
     ];
     let trials = tests.into_iter().flatten().map(|Test { name, needs, run }| {

@@ -23,6 +23,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::anytime;
 use crate::place::{self, Node, Verdict, verdict, wanted};
+use crate::scan::Partner;
 
 /// Set in such a process: where tokens are kept.
 const PLACE: &str = "HALLPASS_FAULTS_PLACE";
@@ -134,7 +135,7 @@ pub(crate) fn main() -> ExitCode {
             for line in std::io::stdin().lines().map_while(Result::ok) {
                 match line.split_once(' ') {
                     None if line == "go" => gate.go.notify_one(),
-                    Some(("stop", point)) => *gate.stop.lock().unwrap() = Some(point.to_owned()),
+                    Some(("stop", point)) => *gate.stop.lock().unwrap() = Some(passing(point)),
                     _ => drop(tell.send(line)),
                 }
             }
@@ -211,6 +212,15 @@ async fn obey(hallpass: &Hallpass, order: &str) -> String {
             Err(ExchangeError::Unavailable(_)) => "unavailable".to_owned(),
             Err(error) => format!("{error:?}"),
         },
+        ["report", texts] => {
+            let texts: Vec<&str> = texts.split(',').collect();
+            let answer = Partner::new().report(hallpass, &texts).await;
+            match answer.status().as_u16() {
+                200 => format!("labelled {}", String::from_utf8_lossy(answer.body())),
+                503 => "unavailable".to_owned(),
+                status => panic!("{status}"),
+            }
+        }
         ["verify", text] => match verdict(hallpass, text).await {
             Verdict::Accepted => "accepted".to_owned(),
             Verdict::Denied(reason) => format!("{reason:?}"),
@@ -229,16 +239,34 @@ fn issuer() -> JwtIssuer {
     JwtIssuer::new("https://issuer.example", KeyRing::new(key))
 }
 
+/// A point such as `after revoke`, or `after revoke 3` to be passed three times before.
+fn passing(point: &str) -> (String, u32) {
+    let counted = point.rsplit_once(' ').and_then(|(at, count)| Some((at, count.parse().ok()?)));
+    let (at, before) = counted.unwrap_or((point, 0));
+    (at.to_owned(), before)
+}
+
 /// Where steps stop, and until when.
 #[derive(Debug, Default)]
 struct Gate {
-    stop: Mutex<Option<String>>,
+    /// At which point, and how many times it is passed before.
+    stop: Mutex<Option<(String, u32)>>,
     go: Notify,
 }
 
 impl Gate {
     async fn pass(&self, point: &str) {
-        let stops = self.stop.lock().unwrap().take_if(|stop| stop == point).is_some();
+        let stops = {
+            let mut stop = self.stop.lock().unwrap();
+            match &mut *stop {
+                Some((at, before)) if at == point && *before > 0 => {
+                    *before -= 1;
+                    false
+                }
+                Some((at, _)) if at == point => stop.take().is_some(),
+                _ => false,
+            }
+        };
         if stops {
             say("stopped");
             self.go.notified().await;

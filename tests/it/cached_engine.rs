@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use hallpass::store::{CacheOptions, CachedStore, Notice};
 use hallpass::{
-    Context, DenialReason, Hallpass, Issue, Issued, ManualClock, Owner, OwnerDirectory,
+    Context, DenialReason, Hallpass, Issue, Issued, Leak, ManualClock, Owner, OwnerDirectory,
     OwnerDirectoryError, OwnerFacts, RevocationReason, Rights, Rotate, ScopeCatalog, Tenant,
-    VerifyError,
+    TokenId, VerifyError,
 };
 
 use crate::cached_support::{Bed, Bus, HandClock, Point, Run, Scripted, now};
@@ -177,6 +177,28 @@ fn a_secret_made_on_another_node_works_here_at_once() {
     let tail = other.plain.expose()[26..].to_owned();
     forged.replace_range(26.., &tail);
     assert!(now(there.hallpass.verify(&forged, &Context::default())).is_err());
+}
+
+#[test]
+fn a_secret_made_on_another_node_ends_the_token_here() {
+    let ways: [fn(&Hallpass, &str) -> Option<TokenId>; 2] = [
+        |hallpass, text| now(hallpass.revoke_text(text, RevocationReason::Requested)).unwrap(),
+        |hallpass, text| {
+            let scanner = Owner::parse("github").unwrap();
+            now(hallpass.report_leak(text, Leak::found_by(&scanner))).unwrap()
+        },
+    ];
+    for end in ways {
+        let script = Scripted::default();
+        let beds =
+            [(), ()].map(|()| Bed::on(script.clone(), CacheOptions::new().without_channel()));
+        let [here, there] = [Node::on(&beds[0].store), Node::on(&beds[1].store)];
+        let issued = here.issue();
+        assert_eq!(there.refuses(&issued), None);
+        let rotated = now(here.hallpass.rotate(&issued.token.id, Rotate::new())).unwrap();
+        assert_eq!(end(&there.hallpass, rotated.plain.expose()), Some(issued.token.id));
+        assert_eq!(there.refuses(&rotated), Some(DenialReason::Revoked));
+    }
 }
 
 impl Node {

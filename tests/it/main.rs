@@ -61,6 +61,7 @@ mod http_tower;
 mod issue;
 #[cfg(feature = "jwt")]
 mod jwt;
+mod leak;
 #[cfg(feature = "tokio")]
 mod limited;
 mod list;
@@ -83,6 +84,12 @@ mod refresh;
 mod restore;
 mod revoke;
 mod rotate;
+#[cfg(feature = "scan")]
+mod scan;
+#[cfg(feature = "scan")]
+mod scan_keys;
+#[cfg(feature = "scan")]
+mod scan_support;
 mod secrecy;
 #[cfg(all(feature = "conformance", feature = "sqlite"))]
 mod sqlite_file;

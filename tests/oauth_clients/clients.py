@@ -1,7 +1,8 @@
-"""Authlib and PyJWT as clients of the demo. Takes the name of a case and, on standard input, what
+"""Authlib, PyJWT and cryptography as clients of the demo. Takes the name of a case and, on standard input, what
 the case needs as JSON; ends with an exception where something is not as it must be."""
 
 import base64
+import hashlib
 import hmac
 import json
 import os
@@ -18,6 +19,7 @@ from authlib.oauth2.rfc6749.errors import OAuth2Error
 from authlib.oauth2.rfc6750.errors import InsufficientScopeError, InvalidTokenError
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from authlib.oauth2.rfc9068 import JWTBearerTokenValidator
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -33,6 +35,7 @@ class Demo:
         self.gateway = given["gateway"]
         self.nightly = given["nightly"]
         self.refresh = given["refresh_token"]
+        self.partner_keys = given["partner_keys"]
         url = self.issuer + "/.well-known/oauth-authorization-server"
         self.metadata = AuthorizationServerMetadata(requests.get(url, timeout=10).json())
 
@@ -254,6 +257,41 @@ def forged(text):
     return signed + "." + ("A" if signature[0] != "A" else "B") + signature[1:]
 
 
+def cryptography_reports_a_leaked_token(demo):
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    published = {"key_identifier": "python", "key": pem.decode(), "is_current": True}
+    with open(demo.partner_keys, "w") as file:
+        json.dump({"public_keys": [published]}, file)
+    noise = demo.personal[:-1] + ("0" if demo.personal[-1] != "0" else "1")
+    report = [
+        {"token": token, "type": "demo", "url": "https://github.com/a/b", "source": "content"}
+        for token in (demo.personal, noise)
+    ]
+    body = json.dumps(report, indent=2).encode()
+    signature = base64.b64encode(key.sign(body, ec.ECDSA(hashes.SHA256()))).decode()
+
+    def send(body):
+        headers = {
+            "Content-Type": "application/json",
+            "GITHUB-PUBLIC-KEY-IDENTIFIER": "python",
+            "GITHUB-PUBLIC-KEY-SIGNATURE": signature,
+        }
+        return requests.post(demo.issuer + "/leaks", data=body, headers=headers, timeout=10)
+
+    assert send(json.dumps(report).encode()).status_code == 400
+    assert demo.me(demo.personal).status_code == 200
+    answer = send(body)
+    assert answer.status_code == 200, answer.text
+    for label, expected in zip(answer.json(), ("true_positive", "false_positive"), strict=True):
+        assert label["label"] == expected, answer.text
+    hashed = hashlib.sha256(demo.personal.encode()).hexdigest()
+    assert answer.json()[0]["token_hash"] == hashed
+    assert demo.me(demo.personal).status_code == 401
+
+
 CASES = [
     authlib_reads_the_metadata,
     authlib_exchanges,
@@ -263,6 +301,7 @@ CASES = [
     authlib_verifies_as_rfc_9068_says,
     pyjwt_verifies_by_the_key_set,
     forgeries_of_pyjwt_are_refused,
+    cryptography_reports_a_leaked_token,
 ]
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 //! OAuth clients that nobody here wrote, against the demo over a real socket: `oauth2`, and from
-//! Python `Authlib` and `PyJWT`. The latter are looked for in a virtual environment that
+//! Python `Authlib` and `PyJWT`; and a partner that reports leaked tokens with Python's
+//! `cryptography`. Those from Python are looked for in a virtual environment that
 //! `python3 -m venv target/oauth-clients` makes and
 //! `target/oauth-clients/bin/pip install -r tests/oauth_clients/requirements.txt` fills. Where it
 //! is missing, their tests are ignored; under `CI=true` they fail.
@@ -14,11 +15,14 @@ mod rust;
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use argon2::{Argon2, Params};
+use hallpass::fetch::LocalFile;
 use hallpass::oauth::ClientSecret;
 use hallpass::{Issue, MemoryStore, Tenant};
 use libtest_mimic::{Arguments, Trial};
+use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::demo::app::{App, Settings};
@@ -29,6 +33,8 @@ struct Server {
     issuer: String,
     address: SocketAddr,
     runtime: Runtime,
+    /// Where a partner publishes its keys.
+    keys: TempDir,
 }
 
 impl Server {
@@ -36,12 +42,14 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let issuer = format!("http://{address}");
+        let keys = tempfile::tempdir().unwrap();
         let settings = Settings {
             origin: issuer.clone(),
             let_sessions_finish: false,
             data_lifetime: None,
             passwords: ["a", "b", "c", "d"].map(str::to_owned),
             argon2: Argon2::from(Params::new(8, 1, 1, None).unwrap()),
+            partner_keys: Some(Arc::new(LocalFile::new(keys.path().join("keys.json")))),
         };
         let app = App::new(MemoryStore::new(), &settings).unwrap();
         let service = app.router().unwrap().into_make_service_with_connect_info::<SocketAddr>();
@@ -51,7 +59,7 @@ impl Server {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             axum::serve(listener, service).await
         });
-        Self { app, issuer, address, runtime }
+        Self { app, issuer, address, runtime, keys }
     }
 
     fn alices(name: &str) -> Issue {

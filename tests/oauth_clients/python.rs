@@ -38,6 +38,7 @@ pub(crate) fn run(python: &Path, case: &str, server: &Server) -> Result<(), Stri
         "issuer": server.issuer,
         "personal": server.personal(),
         "refresh_token": server.refresh_token(),
+        "partner_keys": server.keys.path().join("keys.json"),
         "gateway": { "id": "gateway", "secret": server.gateway().expose() },
         "nightly": { "id": "2", "secret": server.nightly().expose() },
     });

@@ -77,6 +77,7 @@ impl Server {
             data_lifetime: None,
             passwords: ["a", "b", "r", "c"].map(str::to_owned),
             argon2: Argon2::from(Params::new(8, 1, 1, None).unwrap()),
+            partner_keys: None,
         };
         let app = App::new(MemoryStore::new(), &settings).unwrap();
         let service = app.router().unwrap().into_make_service_with_connect_info::<SocketAddr>();

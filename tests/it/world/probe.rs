@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use hallpass::store::{Admission, Change, Changes, Facts, Filter, PageRequest, Purge, Use};
+use hallpass::store::{Admission, Change, Changes, Facts, Filter, PageRequest, Purge, Reach, Use};
 use hallpass::{
     Record, Revocation, ScopeCatalog, StoreError, Timestamp, Token, TokenId, TokenStore,
 };
@@ -38,6 +38,8 @@ pub(crate) struct Probe {
     inner: Arc<dyn TokenStore>,
     calls: Mutex<HashMap<Step, usize>>,
     faults: Mutex<HashMap<Step, Fault>>,
+    /// Whose revocation fails.
+    spared: Mutex<Option<TokenId>>,
     cold: AtomicBool,
     yields: AtomicBool,
     resident: AtomicUsize,
@@ -49,6 +51,7 @@ impl Probe {
             inner,
             calls: Mutex::default(),
             faults: Mutex::default(),
+            spared: Mutex::default(),
             cold: AtomicBool::new(false),
             yields: AtomicBool::new(false),
             resident: AtomicUsize::new(0),
@@ -60,8 +63,15 @@ impl Probe {
         self.faults.lock().unwrap().insert(step, fault);
     }
 
+    /// Breaks every revocation that names this token.
+    #[cfg(feature = "scan")]
+    pub(crate) fn breaks_revocation_of(&self, id: TokenId) {
+        *self.spared.lock().unwrap() = Some(id);
+    }
+
     pub(crate) fn heals(&self) {
         self.faults.lock().unwrap().clear();
+        *self.spared.lock().unwrap() = None;
     }
 
     /// Answers nothing from memory from now on.
@@ -152,6 +162,12 @@ impl TokenStore for Probe {
     }
 
     async fn revoke(&self, filter: &Filter, mark: &Revocation) -> Result<Vec<TokenId>, StoreError> {
+        if let Some(id) = *self.spared.lock().unwrap()
+            && (filter.reach == Reach::Family(id)
+                || filter.ids.as_ref().is_some_and(|ids| ids.contains(&id)))
+        {
+            return Err(StoreError::unavailable("broken for this token"));
+        }
         self.around_step(Step::Revoke, self.inner.revoke(filter, mark)).await
     }
 
