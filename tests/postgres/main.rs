@@ -8,6 +8,8 @@
     reason = "a test that cannot go on fails"
 )]
 
+#[cfg(feature = "cache")]
+mod cached;
 #[cfg(feature = "sqlite")]
 mod moving;
 mod outages;
@@ -70,6 +72,15 @@ fn main() -> ExitCode {
             let (store, database) = fresh(&options);
             let second = HOME.block_on(options.connect(&SHARED.url(&database))).unwrap();
             on(Fixture::new(store).with_second(second));
+        }));
+        #[cfg(feature = "cache")]
+        trials.push(trial(format!("cached::{case:?}"), postgres, move || {
+            let options = PostgresOptions::new();
+            let (store, database) = fresh(&options);
+            on(HOME.block_on(async {
+                let second = options.connect(&SHARED.url(&database)).await.unwrap();
+                cached::two_nodes(store, second).await
+            }));
         }));
         trials.push(trial(format!("host_pool::{case:?}"), postgres, move || {
             on(Fixture::new(own_cases::on_a_pool_of_the_host()));

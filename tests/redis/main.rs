@@ -10,6 +10,9 @@
     reason = "a test says so by failing"
 )]
 
+#[cfg(feature = "cache")]
+#[path = "../postgres/cached.rs"]
+mod cached;
 mod cluster;
 mod server;
 mod single;

@@ -57,6 +57,15 @@ pub(crate) fn tests() -> Vec<Test> {
                 case.run(store.with_second(on_shared(name).await)).await;
             });
         }));
+        #[cfg(feature = "cache")]
+        tests.push(test(&format!("single::cached::{case:?}"), move || {
+            run(async {
+                let name = format!("cached {}", case.name());
+                let store = on_shared(&name).await;
+                let second = on_shared(&name).await;
+                case.run(crate::cached::two_nodes(store, second).await).await;
+            });
+        }));
     }
     tests
 }
