@@ -297,8 +297,8 @@ impl TokenStore for PostgresStore {
         Ok(Some(Box::new(listener)))
     }
 
-    async fn generation(&self) -> Result<Option<u64>, StoreError> {
-        self.take(&Generation).await.map(Some)
+    async fn generation(&self) -> Result<Vec<u64>, StoreError> {
+        self.take(&Generation).await.map(|counted| vec![counted])
     }
 
     fn attach(&self, _catalog: &ScopeCatalog) {}
