@@ -169,16 +169,20 @@ impl Bouncer {
     }
 
     pub(crate) fn start(server: &Server) -> Self {
+        Self::before(server.port)
+    }
+
+    /// One before whatever is at a port of this machine.
+    pub(crate) fn before(server: u16) -> Self {
         let directory = TempDir::new().unwrap();
         own(directory.path());
         let port = free_port();
         let config = directory.path().join("pgbouncer.ini");
         let text = format!(
-            "[databases]\n* = host=127.0.0.1 port={} user=hallpass\n\
+            "[databases]\n* = host=127.0.0.1 port={server} user=hallpass\n\
              [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
              auth_type = any\npool_mode = transaction\ndefault_pool_size = 4\n\
-             max_client_conn = 1000\n",
-            server.port
+             max_client_conn = 1000\nserver_login_retry = 0.1\n",
         );
         fs::write(&config, text).unwrap();
         own(&config);
