@@ -14,6 +14,7 @@ mod cached;
 mod moving;
 mod outages;
 mod own_cases;
+mod revoking;
 mod server;
 #[cfg(feature = "postgres-tls")]
 mod tls;
@@ -94,7 +95,10 @@ fn main() -> ExitCode {
             on(Fixture::new(store));
         }));
     }
-    for &(name, run) in own_cases::CASES.iter().chain(outages::CASES) {
+    for &(name, run) in outages::THROUGH_PGBOUNCER {
+        trials.push(trial(name.to_owned(), bouncer, run));
+    }
+    for &(name, run) in own_cases::CASES.iter().chain(outages::CASES).chain(revoking::CASES) {
         trials.push(trial(name.to_owned(), postgres, run));
     }
     #[cfg(feature = "sqlite")]

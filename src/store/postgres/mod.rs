@@ -11,6 +11,7 @@ mod error;
 mod listen;
 mod options;
 mod query;
+mod revoke;
 mod row;
 mod schema;
 mod session;
