@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use hallpass::OwnerChange;
+use hallpass::store::{Changes, Notice};
 
 use crate::place::{
     Backend, Node, Place, REVOKED, TTL, Verdict, engine, issue, open, revoke, until, verdict,
@@ -21,6 +22,9 @@ pub(crate) fn tests() -> Vec<Test> {
     ];
     let mut tests: Vec<Test> =
         servers.into_iter().flat_map(|(name, run)| on_each(name, Backend::SERVERS, run)).collect();
+    let postgres = &[Backend::Postgres];
+    let together = f17_a_notice_together_with_an_answer;
+    tests.push(test("f17_a_notice_together_with_an_answer", postgres, together));
     let file = &[Backend::Sqlite];
     tests.push(test("f16_three_processes_on_one_file", file, f16_three_processes_on_one_file));
     tests
@@ -138,6 +142,50 @@ fn f17_a_revocation_in_a_gap(backend: Backend) {
             .await;
         }
     });
+}
+
+/// The server is asked whether it is there, and its answer comes together with a notice. I1: neither
+/// is lost, and the channel goes on.
+fn f17_a_notice_together_with_an_answer() {
+    run(async {
+        let place = Place::new(Backend::Postgres).await;
+        let proxy = Proxy::before(place.port()).await;
+        let elsewhere = engine(open(&place.url()).await);
+        let listening = open(&place.url_by(proxy.port())).await;
+        let mut changes = listening.changes().await.unwrap().unwrap();
+        assert_eq!(changes.next().await.unwrap(), Notice::Gap);
+        for number in 0..6 {
+            let token = issue(&elsewhere, &number.to_string()).await;
+            let id = token.token.id;
+            until_told(&mut *changes, Notice::Changed { id, version: 1 }).await;
+            let asked = When::Answered("hallpass_revocations".to_owned(), 0);
+            proxy.fail(asked, Fate::Hang);
+            let mut next = changes.next();
+            tokio::select! {
+                biased;
+                () = until("the answer hangs", async || proxy.struck()) => {}
+                notice = &mut next => panic!("{notice:?}"),
+            }
+            revoke(&elsewhere, &id).await;
+            proxy.heal();
+            let notice = next.await.unwrap();
+            if notice != (Notice::Changed { id, version: 2 }) {
+                assert_eq!(notice, Notice::Alive);
+                until_told(&mut *changes, Notice::Changed { id, version: 2 }).await;
+            }
+        }
+        assert_eq!(changes.next().await.unwrap(), Notice::Alive);
+    });
+}
+
+/// Listens until something is told, and hears of no outage or gap.
+async fn until_told(changes: &mut dyn Changes, wanted: Notice) {
+    loop {
+        match changes.next().await.unwrap() {
+            Notice::Alive => {}
+            notice => return assert_eq!(notice, wanted),
+        }
+    }
 }
 
 /// Messages come late, twice, and after newer ones. I1: nothing older takes the place of anything

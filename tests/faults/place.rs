@@ -11,7 +11,7 @@ use hallpass::store::{AgeClock, CacheOptions, Filter, Reach};
 use hallpass::{
     CachedStore, Context, DenialReason, Edit, Hallpass, HallpassBuilder, Issue, Issued,
     ListRequest, ManualClock, PostgresOptions, RedisOptions, RevocationReason, ScopeCatalog,
-    SqliteStore, StoreError, Timestamp, Token, TokenId, TokenStore, VerifyError,
+    SqliteStore, StoreError, Timestamp, Token, TokenId, TokenStore, Verified, VerifyError,
 };
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -332,10 +332,18 @@ pub(crate) const REVOKED: Verdict = Verdict::Denied(DenialReason::Revoked);
 
 pub(crate) async fn verdict(hallpass: &Hallpass, text: &str) -> Verdict {
     match hallpass.verify(text, &Context::default()).await {
-        Ok(_) => Verdict::Accepted,
+        Ok(verified) => {
+            assert_rights(&verified);
+            Verdict::Accepted
+        }
         Err(VerifyError::Denied(denial)) => Verdict::Denied(denial.reason()),
         Err(VerifyError::Unavailable(_)) => Verdict::Unavailable,
     }
+}
+
+/// That a token grants what all of them were given, and nothing else that there is (I3).
+pub(crate) fn assert_rights(verified: &Verified) {
+    assert!(verified.grants("repo:read") && !verified.grants("repo:write"), "{verified:?}");
 }
 
 /// A request for a token of `u1` with `repo:read`.

@@ -1,6 +1,7 @@
 //! Stores that take no writes, engines that were set up wrongly, and versions side by side.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,7 +16,8 @@ use crate::place::{
     Backend, Place, REVOKED, Verdict, builder, engine, everything, is_changed, issue, open, revoke,
     start, try_open, until, verdict, wanted,
 };
-use crate::process::{Process, ring};
+use crate::postgres::own;
+use crate::process::{self, Process, ring};
 use crate::proxy::{Fate, Proxy, When};
 use crate::{Case, Test, on_each, run, test};
 
@@ -32,6 +34,7 @@ pub(crate) fn tests() -> Vec<Test> {
     tests.extend(on_each("f14_no_more_writes", Backend::SERVERS, f14_no_more_writes));
     tests.extend(on_each("f27_started_without_a_store", Backend::SERVERS, f27_without_a_store));
     tests.push(test("f14_f35_a_full_disk", &[Backend::Sqlite], f14_f35_a_full_disk));
+    tests.push(test("f29_a_count_that_may_not_last", &[], f29_a_count_that_may_not_last));
     tests.push(test("f35_a_deleted_log", &[Backend::Sqlite], f35_a_deleted_log));
     tests
 }
@@ -172,6 +175,21 @@ fn f35_a_deleted_log() {
     });
 }
 
+/// What the guard keeps must last, or a power cut brings back an older count, with which a restored
+/// database is not noticed (I1). Where that cannot be had, it says so.
+fn f29_a_count_that_may_not_last() {
+    for (mode, expected) in [(0o700, "guarded"), (0o300, "unavailable")] {
+        let folder = tempfile::tempdir().unwrap();
+        own(folder.path());
+        // One in which files can be made and replaced, and that cannot be opened to be synced.
+        fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
+        assert_eq!(process::guard(&folder.path().join("generation")), expected);
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).unwrap();
+        let kept = fs::read_to_string(folder.path().join("generation")).unwrap();
+        assert_eq!(kept, "0\n");
+    }
+}
+
 /// A pepper is missing, another has its number, or none is left. I7: nothing is accepted, nothing
 /// is called bad that may be good, and no record changes, whatever runs meanwhile.
 fn f27_started_with_wrong_peppers(backend: Backend) {
@@ -222,8 +240,8 @@ fn f27_without_a_store(backend: Backend) {
     });
 }
 
-/// Nodes with the old and the new pepper as their current one, as while a new one is rolled out.
-/// Each verifies what the other issued and digested, time and again.
+/// Nodes with the old and the new pepper as their current one, as while a new one is rolled out. I7:
+/// each verifies what the other issued and digested, time and again.
 fn f28_two_peppers_side_by_side(backend: Backend) {
     run(async {
         let place = Place::new(backend).await;

@@ -14,7 +14,7 @@ use crate::store::{Filter, Reach};
 use crate::token::{Revocation, TokenId};
 
 /// How many tokens a revocation looks at before others have their turn.
-const PIECE: i64 = 5_000;
+const PIECE: u32 = 5_000;
 /// Tells other nodes, with several payloads.
 const NOTIFY: &str = "SELECT pg_notify($1, payload) FROM UNNEST($2) AS payload";
 
@@ -66,13 +66,10 @@ impl Revoke<'_> {
     }
 
     /// The last token of the next piece, if it is not the last one of all.
-    async fn last(&self, session: Session<'_>) -> Result<Option<Place>, StepError> {
-        let Some(order) = self.order() else {
-            return Ok(None);
-        };
+    async fn last(&self, session: Session<'_>, order: &str) -> Result<Option<Place>, StepError> {
         let mut query = Query::new("SELECT owner, created_at, id FROM ");
         self.piece(&mut query, session.sql, None, order);
-        query.bind(" OFFSET ? LIMIT 1", number(PIECE - 1));
+        query.push(&format!(" OFFSET {} LIMIT 1", PIECE - 1));
         let last = session.row(&query.sql, &query.values).await?;
         let read = |last: Row| {
             let (owner, created_at, id) = (last.try_get(0)?, last.try_get(1)?, last.try_get(2)?);
@@ -95,14 +92,22 @@ impl Revoke<'_> {
     }
 
     /// Appends which tokens are revoked, but for when they were last used.
+    ///
+    /// Those of a piece are found by their ids and by nothing else that has an index: whatever the
+    /// server thinks of how many there are, it reads no more than these.
     fn admitted(&self, query: &mut Query, sql: &Sql, last: Option<&Place>) {
-        query.admitted(self.filter, self.mark.at);
-        if let Some(order) = self.order() {
-            // Found by their ids: however many the server thinks there are, it reads no more.
-            query.push(" AND id = ANY(ARRAY(SELECT id FROM ");
-            self.piece(query, sql, last, order);
-            query.bind(" LIMIT ?))", number(PIECE));
-        }
+        let Some(order) = self.order() else {
+            return query.admitted(self.filter, self.mark.at);
+        };
+        query.push("id = ANY(ARRAY(SELECT id FROM ");
+        self.piece(query, sql, last, order);
+        query.push(&format!(" LIMIT {PIECE})) AND "));
+        query.admitted(&self.of_all(), self.mark.at);
+    }
+
+    /// The same filter, without what is true of tokens that were already found.
+    fn of_all(&self) -> Filter {
+        Filter { reach: Reach::All, ids: None, ..self.filter.clone() }
     }
 }
 
@@ -120,29 +125,35 @@ impl Step for Revoke<'_> {
         if let Reach::Owner(tenant, owner) = &self.filter.reach {
             lock(session, tenant.as_str(), owner.as_str()).await?;
         }
-        let last = self.last(session).await?;
         let mark = self.mark;
         let Sql { tokens, uses, revocations, .. } = session.sql;
+        let last = match self.order() {
+            Some(order) => self.last(session, order).await?,
+            None => None,
+        };
         let mut query = Query::new("WITH ");
         if let Some(since) = self.filter.unused_since {
             // Locked, so that what is used meanwhile is used before or not at all.
             // Only those that the filter admits, or it would wait for everybody's.
             query.push(&format!(
-                "unused AS (SELECT used.token FROM {uses} AS used JOIN {tokens} AS held \
-                 ON held.id = used.token WHERE NOT used.closed AND "
+                "unused AS (SELECT token FROM {uses} \
+                 WHERE token = ANY(ARRAY(SELECT id FROM {tokens} WHERE revoked_at IS NULL AND "
             ));
             self.admitted(&mut query, session.sql, last.as_ref());
+            query.push(")) AND NOT closed");
             query.unused(since);
-            query.push(" FOR UPDATE OF used), ");
+            query.push(" FOR UPDATE), ");
         }
         query.push(&format!("changed AS (UPDATE {tokens} SET version = version + 1"));
         query.bind(", revoked_at = ?", instant(Some(mark.at)));
         query.bind(", revoked_by = ?", text(&mark.by.to_string()));
         query.bind(", revoked_reason = ?", text(mark.reason.as_str()));
         query.push(" WHERE revoked_at IS NULL AND ");
-        self.admitted(&mut query, session.sql, last.as_ref());
         if self.filter.unused_since.is_some() {
-            query.push(" AND id IN (SELECT token FROM unused)");
+            query.push("id = ANY(ARRAY(SELECT token FROM unused)) AND ");
+            query.admitted(&self.of_all(), mark.at);
+        } else {
+            self.admitted(&mut query, session.sql, last.as_ref());
         }
         query.push(&format!(
             " RETURNING id, version), used AS (UPDATE {uses} SET closed = TRUE \
