@@ -2,7 +2,8 @@
 //! million, and the form for a new token, beside a bare axum page of as many bytes.
 //!
 //! Server and client have one thread each. The time of every request is kept, with one connection
-//! and with many that ask at once.
+//! and with many that ask at once; page and bare page take turns. It prints the table of
+//! docs/OPERATING.md.
 
 #![expect(
     clippy::expect_used,
@@ -32,6 +33,8 @@ use support::{is_test, populated, ready};
 
 /// Connections under load, each with one request at a time.
 const CONNECTIONS: usize = 16;
+/// How often page and bare page take turns.
+const TURNS: usize = 5;
 
 /// Whoever asks is the owner whose pages are measured.
 #[derive(Debug)]
@@ -52,25 +55,30 @@ fn main() {
         let issue = Issue::new(format!("job {number}")).owner("reader");
         ready(hallpass.issue(issue.scopes(["repo:read", "issue:write"]))).expect("a token");
     }
+    println!("| page | requests at once | p50 / p99 | a bare axum page of the size |");
+    println!("|---|---|---|---|");
     let client = runtime();
     for (name, path) in [("list of 50", "/tokens"), ("create form", "/tokens/new")] {
         let size = client.block_on(page_size(&hallpass, path));
         let address = serve(hallpass.clone(), size);
         for connections in [1, CONNECTIONS] {
-            let own = client.block_on(times(address, path, connections, requests));
-            let bare = client.block_on(times(address, "/bare", connections, requests));
-            println!(
-                "console {name}, {size} bytes, {connections} at once: {} beside a bare page's {}",
-                told(&own),
-                told(&bare)
-            );
+            let (mut own, mut bare) = (Vec::new(), Vec::new());
+            for _ in 0..TURNS {
+                for (path, times) in [(path, &mut own), ("/bare", &mut bare)] {
+                    times.extend(client.block_on(ask_often(address, path, connections, requests)));
+                }
+            }
+            let size = size.div_ceil(1024);
+            let (own, bare) = (told(own), told(bare));
+            println!("| {name}, {size} KiB | {connections} | {own} | {bare} |");
         }
     }
 }
 
-fn told(times: &[Duration]) -> String {
-    let at = |share: usize| times[(times.len() - 1) * share / 100].as_secs_f64() * 1e6;
-    format!("p50 {:.0} us, p99 {:.0} us", at(50), at(99))
+fn told(mut times: Vec<Duration>) -> String {
+    times.sort_unstable();
+    let at = |share: usize| times[(times.len() - 1) * share / 100].as_micros();
+    format!("{} / {} us", at(50), at(99))
 }
 
 fn runtime() -> Runtime {
@@ -110,8 +118,8 @@ fn serve(hallpass: Hallpass, size: usize) -> SocketAddr {
     address
 }
 
-/// The times of so many requests on each connection, all connections at once, sorted.
-async fn times(
+/// The times of so many requests, spread over connections that ask at once.
+async fn ask_often(
     address: SocketAddr,
     path: &'static str,
     connections: usize,
@@ -139,7 +147,6 @@ async fn times(
     for task in tasks {
         all.extend(task.await.expect("no panic"));
     }
-    all.sort_unstable();
     all
 }
 

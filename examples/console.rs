@@ -6,15 +6,14 @@
 
 use std::error::Error;
 
-use async_trait::async_trait;
 use axum::Router;
+use axum::http::request::Parts;
 use axum::routing::get;
 use hallpass::console::Console;
 use hallpass::host::{
     CallerResolver, Host, HostOutage, PasswordCheck, RememberedConfirmation, SignedIn,
 };
-use hallpass::{Hallpass, MemoryStore, Owner, ScopeCatalog, ScopeDefinition};
-use http::request::Parts;
+use hallpass::{Hallpass, MemoryStore, Owner, ScopeCatalog, ScopeDefinition, async_trait};
 
 /// Looks the session up that the app's own cookie names. This app has just one.
 #[derive(Debug)]

@@ -1,86 +1,107 @@
-//! A service that takes JWT access tokens of another app: it fetches the app's public keys and
-//! asks the app whether a token was revoked, with whatever HTTP client it has.
+//! A service that takes JWT access tokens of another app, over real sockets: it fetches the app's
+//! public keys by URL, and asks the app's introspection endpoint whether a token was revoked.
 //!
-//! `cargo run --example resource_server --features jwt`
+//! `cargo run --example resource_server --features axum,client,fetch,jwt,oauth`
 
 use std::error::Error;
 
-use async_trait::async_trait;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::get;
+use hallpass::client::{Client, Credential};
+use hallpass::fetch::Endpoint;
 use hallpass::jwt::{
-    Algorithm, FetchKeys, JwtClaims, JwtError, JwtIssuer, JwtVerifier, KeyRing, KeysError,
-    RevocationCheck, RevocationCheckError, SigningKey,
+    Algorithm, IntrospectionCheck, JwtError, JwtIssuer, JwtVerifier, KeyRing, SigningKey,
 };
+use hallpass::oauth::{self, ClientSecret, Clients};
 use hallpass::{
-    Context, Exchange, Hallpass, Issue, MemoryStore, Policy, RevocationReason, ScopeCatalog,
+    Context, Exchange, Hallpass, Issue, MemoryStore, OAuth, Policy, RevocationReason, ScopeCatalog,
 };
+use tokio::net::TcpListener;
 
-const ISSUER: &str = "https://acme.example";
-
-/// The app, as the service sees it. A real one sends HTTP requests here.
-#[derive(Debug, Clone)]
-struct App {
-    hallpass: Hallpass,
-    issuer: JwtIssuer,
-}
-
-/// `GET https://acme.example/oauth/jwks.json`
-#[async_trait]
-impl FetchKeys for App {
-    async fn fetch(&self) -> Result<Vec<u8>, KeysError> {
-        Ok(self.issuer.keys().jwks(self.hallpass.now()).into_bytes())
-    }
-}
-
-/// `POST https://acme.example/oauth/introspect`, as a registered client.
-#[async_trait]
-impl RevocationCheck for App {
-    async fn is_live(&self, token: &JwtClaims) -> Result<bool, RevocationCheckError> {
-        self.hallpass.is_live(token).await
-    }
-}
-
-/// What the service answers to `GET /search` with this text as bearer token.
-async fn search(verifier: &JwtVerifier, text: &str) -> u16 {
+/// `GET /search` of the service, for whoever brings a token with that scope.
+async fn search(State(verifier): State<JwtVerifier>, headers: HeaderMap) -> StatusCode {
+    let line = headers.get("authorization").and_then(|line| line.to_str().ok());
+    let Some(text) = line.and_then(|line| line.strip_prefix("Bearer ")) else {
+        return StatusCode::UNAUTHORIZED;
+    };
     match verifier.verify(text).await {
-        Ok(token) if token.require("search").is_ok() => 200,
-        Ok(_) => 403,
-        Err(JwtError::Denied) => 401,
+        Ok(token) if token.require("search").is_ok() => StatusCode::OK,
+        Ok(_) => StatusCode::FORBIDDEN,
+        Err(JwtError::Denied) => StatusCode::UNAUTHORIZED,
         // Whether it is good cannot be told; the client keeps it.
-        Err(JwtError::Keys(_) | JwtError::Revocations(_)) => 503,
+        Err(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
-#[tokio::main(flavor = "current_thread")]
+/// Starts a server on a free port; its address.
+async fn serve(listener: TcpListener, router: Router) -> Result<String, Box<dyn Error>> {
+    let address = format!("http://{}", listener.local_addr()?);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    Ok(address)
+}
+
+/// What the service answers to this token.
+async fn ask(service: &str, text: &str) -> Result<u16, Box<dyn Error>> {
+    let client = Client::builder(service).token(Credential::from_text(text)?).build()?;
+    match client.get("/search").send().await {
+        Ok(_) => Ok(200),
+        Err(error) => Ok(error.refusal().ok_or("no answer")?.status),
+    }
+}
+
+#[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    // The app: tokens, keys, endpoints, and the service as a client of them.
     let hallpass = Hallpass::builder(MemoryStore::new())
         .brand("acme")
         .catalog(ScopeCatalog::of(["search", "other"])?)
         .policy(Policy { exchange_audiences: vec!["search".to_owned()], ..Policy::default() })
         .build()?;
-    let (key, _) = SigningKey::generate(Algorithm::EdDsa)?;
-    let app = App { hallpass, issuer: JwtIssuer::new(ISSUER, KeyRing::new(key)) };
+    let keys = KeyRing::new(SigningKey::generate(Algorithm::EdDsa)?.0);
+    let secret = ClientSecret::generate()?;
+    let client = oauth::Client::confidential("search", secret.digest_for("search"));
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let issuer = format!("http://{}", listener.local_addr()?);
+    let endpoints = OAuth::builder(hallpass.clone(), &issuer)
+        .clients(Clients::none().with(client.introspects_for(["search"])))
+        .jwt(keys.clone())
+        .build()?;
+    serve(listener, hallpass::axum::oauth(endpoints)).await?;
 
-    // A gate on the internet asks about each token, a busy one inside does not.
-    let careful = JwtVerifier::fetching(ISSUER, "search", app.clone()).revocations(app.clone());
-    let fast = JwtVerifier::fetching(ISSUER, "search", app.clone());
+    // The service, elsewhere: it knows the app's address and its own secret there.
+    let jwks = Endpoint::new(format!("{issuer}/oauth/jwks.json"))?;
+    let introspect = Endpoint::new(format!("{issuer}/oauth/introspect"))?;
+    let check = IntrospectionCheck::new(introspect, "search", secret.expose())?;
+    let trusting = JwtVerifier::fetching(&issuer, "search", jwks);
+    let careful = trusting.clone().revocations(check);
+    let mut services = Vec::new();
+    for verifier in [careful, trusting] {
+        let router = Router::new().route("/search", get(search)).with_state(verifier);
+        services.push(serve(TcpListener::bind("127.0.0.1:0").await?, router).await?);
+    }
 
+    // Somebody's personal token, exchanged for what the service takes.
     let issue = Issue::new("robot").owner("alice").scopes(["search", "other"]);
-    let personal = app.hallpass.issue(issue).await?;
-    let exchange = |scope: &str| {
+    let personal = hallpass.issue(issue).await?;
+    let signs = JwtIssuer::new(&issuer, keys);
+    let exchange = async |scope: &str| {
         let asked = Exchange::new().audience(["search"]).scopes([scope]);
-        let (app, text) = (app.clone(), personal.plain.expose());
-        async move { app.issuer.exchange(&app.hallpass, text, &Context::default(), asked).await }
+        signs.exchange(&hallpass, personal.plain.expose(), &Context::default(), asked).await
     };
     let (good, other) = (exchange("search").await?, exchange("other").await?);
-    assert_eq!(search(&careful, good.plain.expose()).await, 200);
-    assert_eq!(search(&careful, other.plain.expose()).await, 403);
-    assert_eq!(search(&careful, "eyJhbGciOiJub25lIn0.e30.").await, 401);
-
-    app.hallpass.revoke(&personal.token.id, RevocationReason::Leaked).await?;
-    println!("revoked: who asks answers {}", search(&careful, good.plain.expose()).await);
-    assert_eq!(search(&careful, good.plain.expose()).await, 401);
-    println!("who does not: {}, for 10 minutes", search(&fast, good.plain.expose()).await);
-    assert_eq!(search(&fast, good.plain.expose()).await, 200);
+    for service in &services {
+        assert_eq!(ask(service, good.plain.expose()).await?, 200);
+        assert_eq!(ask(service, other.plain.expose()).await?, 403);
+        assert_eq!(ask(service, personal.plain.expose()).await?, 401);
+    }
+    hallpass.revoke(&personal.token.id, RevocationReason::Leaked).await?;
+    let [careful, trusting] = services.as_slice() else { return Err("two services".into()) };
+    println!("revoked: who asks answers {}", ask(careful, good.plain.expose()).await?);
+    assert_eq!(ask(careful, good.plain.expose()).await?, 401);
+    println!("who does not: {}, for 10 minutes", ask(trusting, good.plain.expose()).await?);
+    assert_eq!(ask(trusting, good.plain.expose()).await?, 200);
     Ok(())
 }
 

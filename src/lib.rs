@@ -34,10 +34,10 @@
 //! # Features
 //!
 //! None is on by default. `sqlite` adds [`SqliteStore`](store), `http` the framework-neutral
-//! boundary, `oauth` the OAuth endpoints, `jwt` access tokens that other services verify, `tower`,
-//! `axum`, `actix`, `rocket` and `tonic` the adapters, `api` the management API, `console` the pages
-//! for it, `client` what programs need that use tokens, `cli` commands for tokens, `tokio` a
-//! maintenance loop, `tracing` an event sink.
+//! boundary, `oauth` the OAuth endpoints, `jwt` access tokens that other services verify, `fetch`
+//! keys by URL and questions to the issuer for them, `tower`, `axum`, `actix`, `rocket` and `tonic`
+//! the adapters, `api` the management API, `console` the pages for it, `client` what programs need
+//! that use tokens, `cli` commands for tokens, `tokio` a maintenance loop, `tracing` an event sink.
 
 #![warn(clippy::string_slice)]
 #![cfg_attr(test, expect(clippy::string_slice, reason = "tests cut ASCII texts"))]
@@ -59,6 +59,8 @@ pub mod console;
 #[cfg(feature = "http")]
 pub mod credential;
 mod engine;
+#[cfg(any(feature = "fetch", feature = "jwt"))]
+pub mod fetch;
 #[cfg(feature = "host")]
 pub mod host;
 #[cfg(feature = "jwt")]
@@ -79,6 +81,8 @@ pub mod tower;
 #[cfg(feature = "wire")]
 pub mod wire;
 
+/// For implementing this crate's traits: `#[async_trait]` stands above such an `impl`.
+pub use async_trait::async_trait;
 pub use caller::Caller;
 pub use clock::{Clock, ManualClock, ParseTimestampError, SystemClock, Timestamp};
 #[cfg(feature = "http")]
@@ -110,6 +114,9 @@ pub use token::*;
 #[cfg(all(
     doctest,
     feature = "sqlite",
+    feature = "postgres",
+    feature = "redis",
+    feature = "cache",
     feature = "api",
     feature = "axum",
     feature = "actix",

@@ -9,7 +9,7 @@ use crate::caller::Caller;
 use crate::clock::Timestamp;
 use crate::owner::{OwnerFacts, OwnerKind, Rights};
 use crate::scope::ScopeSet;
-use crate::token::{Lifecycle, RevocationReason};
+use crate::token::{Lifecycle, Notices, RevocationReason};
 
 /// When a token is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub struct Policy {
     /// nothing is taken away unless set. It also holds at use.
     pub ceiling: Option<Ceiling>,
     /// How long ago an owner or administrator must have confirmed its presence to issue, rotate,
-    /// copy or widen; 5 minutes. `None` asks for no confirmation.
+    /// copy or widen; 5 minutes, and no more. `None` asks for no confirmation.
     pub confirmation: Option<TimeDelta>,
     /// How long the older secret stays good after a rotation; 24 hours.
     pub overlap: TimeDelta,
@@ -86,6 +86,17 @@ pub struct Policy {
     pub let_sessions_finish: bool,
     /// At least how long after a token's last noted use the next one is written; 60 seconds.
     pub last_use_interval: TimeDelta,
+    /// How long before a token ends its owner is to be told, longest first, at most 8: 30 days, 7
+    /// days, 1 day, and zero for when it has ended. [`maintain`](crate::Hallpass::maintain) raises
+    /// [`Event::Expiring`](crate::Event::Expiring) for each. A notice that is missed is given until
+    /// the next one is due, the last one for a day; one whose time came before the token got its
+    /// secret or its end is not given. Personal and application tokens are told of, by their own
+    /// end.
+    pub expiry_notices: Vec<TimeDelta>,
+    /// How long a personal or application token may go unused before
+    /// [`maintain`](crate::Hallpass::maintain) revokes it; `None`, for as long as it lives. At least
+    /// a day. It is counted from the last use, the last rotation or the issue, whichever is latest.
+    pub max_idle: Option<TimeDelta>,
     /// How long ended tokens are kept; 90 days. Keep them at least as long as the oldest backup.
     pub retention: TimeDelta,
     /// How long ended access tokens from exchanges are kept; 1 day.
@@ -120,6 +131,8 @@ impl Default for Policy {
             exchange_audiences: Vec::new(),
             let_sessions_finish: false,
             last_use_interval: TimeDelta::seconds(60),
+            expiry_notices: [30, 7, 1, 0].map(TimeDelta::days).into(),
+            max_idle: None,
             retention: TimeDelta::days(90),
             exchange_retention: TimeDelta::days(1),
         }
@@ -169,6 +182,19 @@ impl Policy {
             .any(|delta| *delta < zero)
         {
             return Err(PolicyError::Negative);
+        }
+        if self.confirmation.is_some_and(|longest| longest > TimeDelta::minutes(5)) {
+            return Err(PolicyError::Confirmation);
+        }
+        let notices = &self.expiry_notices;
+        if notices.len() > 8
+            || notices.last().is_some_and(|last| *last < zero)
+            || !notices.is_sorted_by(|longer, shorter| longer > shorter)
+        {
+            return Err(PolicyError::Notices);
+        }
+        if self.max_idle.is_some_and(|longest| longest < TimeDelta::days(1)) {
+            return Err(PolicyError::Idle);
         }
         Ok(())
     }
@@ -306,6 +332,44 @@ impl Policy {
             || caller.last_confirmation().is_some_and(|at| at <= now && now.since(at) <= longest)
     }
 
+    /// The expiry notices that may be due at `now`: each with the end from which on a token may
+    /// need it, and how long before its end it is due.
+    pub(crate) fn notice_windows(
+        &self,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (Timestamp, TimeDelta)> {
+        let last = self.expiry_notices.last().map(|last| *last - Self::LATE);
+        let next = self.expiry_notices.iter().skip(1).copied().chain(last);
+        let from = move |next: TimeDelta| now.saturating_add(next);
+        self.expiry_notices.iter().zip(next).map(move |(lead, next)| (from(next), *lead))
+    }
+
+    /// The expiry notice that is due at `now` for a token that ends at `end` and whose secret was
+    /// made at `issued_at`: its bit, and how long before the end it is due.
+    pub(crate) fn due_notice(
+        &self,
+        end: Timestamp,
+        issued_at: Timestamp,
+        now: Timestamp,
+    ) -> Option<(u8, TimeDelta)> {
+        let mut windows = self.notice_windows(now).enumerate();
+        windows.find_map(|(place, (from, lead))| {
+            let due_at = end.saturating_sub(lead);
+            let due = due_at <= now && from < end && issued_at < due_at;
+            due.then_some((1 << place, lead))
+        })
+    }
+
+    /// The notices of a token that gets this end now. Whoever sets it knows it, so the one that is
+    /// due at once counts as given.
+    pub(crate) fn notices_at_start(&self, end: Option<Timestamp>, now: Timestamp) -> Notices {
+        let due = end.and_then(|end| self.due_notice(end, Timestamp::MIN, now));
+        Notices { given: due.map_or(0, |(bit, _)| bit), claimed_at: None }
+    }
+
+    /// For how long the last expiry notice is still given.
+    const LATE: TimeDelta = TimeDelta::days(1);
+
     /// Whether what was made from a token lives on when it is revoked for this reason.
     #[must_use]
     pub fn spares_children(&self, reason: RevocationReason) -> bool {
@@ -350,6 +414,15 @@ pub enum PolicyError {
     /// A span of time below zero.
     #[error("a span of time is negative")]
     Negative,
+    /// A confirmation that lasts too long.
+    #[error("a confirmation is at most 5 minutes old")]
+    Confirmation,
+    /// Expiry notices.
+    #[error("expiry notices are at most 8 spans of time, the longest first")]
+    Notices,
+    /// A token that is idle too soon.
+    #[error("max_idle is at least a day")]
+    Idle,
 }
 
 #[cfg(test)]

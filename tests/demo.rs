@@ -10,6 +10,8 @@
 #[path = "../examples/demo/main.rs"]
 #[expect(dead_code, reason = "the tests take the place of `main`")]
 mod demo;
+#[path = "demo/limits.rs"]
+mod limits;
 #[path = "demo/oauth.rs"]
 mod oauth;
 

@@ -14,7 +14,7 @@ const FLOORS: [&[&str]; 7] = [
     &["policy", "caller", "owner"],
     &["store"],
     &["engine"],
-    &["credential", "oauth", "jwt", "host", "wire"],
+    &["credential", "oauth", "jwt", "host", "wire", "fetch"],
     &["tower", "axum", "actix", "rocket", "tonic"],
     &["api", "console", "client", "cli"],
 ];
@@ -28,7 +28,7 @@ const BESIDE: [(&str, &str); 3] = [("axum", "tower"), ("tonic", "tower"), ("cli"
 /// What ends up in programs that have neither engine nor store.
 const REMOTE: [&str; 2] = ["client", "cli"];
 /// All that these may know of the floors below.
-const KNOWN_REMOTELY: [&str; 3] = ["token", "clock", "wire"];
+const KNOWN_REMOTELY: [&str; 4] = ["token", "clock", "wire", "fetch"];
 
 fn floor_of(module: &str) -> Option<usize> {
     FLOORS.iter().position(|floor| floor.contains(&module))

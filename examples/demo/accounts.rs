@@ -1,17 +1,19 @@
 //! The people of the demo, their passwords, and what they may do.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use argon2::Argon2;
 use argon2::password_hash::{Error as HashError, PasswordHasher, PasswordVerifier};
 use async_trait::async_trait;
 use hallpass::{
     Owner, OwnerDirectory, OwnerDirectoryError, OwnerFacts, OwnerKind, Rights, ScopeCatalog,
-    ScopeSet, Tenant,
+    ScopeSet, Tenant, Timestamp,
 };
 use std::sync::Arc;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Semaphore;
 
+use super::attempts::{Attempts, SignInError};
 use super::catalog::{ADMIN_SCOPE, Product};
 
 /// Most passwords that are checked at once; each check takes some 20 MB and a processor.
@@ -23,8 +25,6 @@ pub(crate) struct Account {
     pub(crate) is_admin: bool,
     kind: OwnerKind,
     password_hash: String,
-    /// Held while a token of the account is issued; see `App::make_room`.
-    pub(crate) issuing: Mutex<()>,
 }
 
 impl fmt::Debug for Account {
@@ -49,6 +49,7 @@ pub(crate) struct Accounts {
     /// What the password of somebody unknown is checked against, so that it takes as long.
     decoy: String,
     checks: Semaphore,
+    attempts: Attempts,
     /// What people may do in each product, and what administrators may.
     rights: Vec<(Tenant, ScopeSet, ScopeSet)>,
 }
@@ -71,7 +72,6 @@ impl Accounts {
                 is_admin,
                 kind,
                 password_hash: hash(password)?.to_string(),
-                issuing: Mutex::new(()),
             }));
         }
         let mut rights = Vec::new();
@@ -83,11 +83,31 @@ impl Accounts {
             rights.push((product.tenant(), common, everything));
         }
         let decoy = hash("nobody's password")?.to_string();
-        Ok(Self { all, argon2, decoy, checks: Semaphore::new(CHECKS_AT_ONCE), rights })
+        Ok(Self {
+            all,
+            argon2,
+            decoy,
+            checks: Semaphore::new(CHECKS_AT_ONCE),
+            attempts: Attempts::default(),
+            rights,
+        })
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<&Arc<Account>> {
         self.all.iter().find(|account| account.owner.as_str() == name)
+    }
+
+    /// The account with this name and password, unless too many wrong ones came from there.
+    ///
+    /// # Errors
+    /// [`SignInError`] tells why not.
+    pub(crate) async fn sign_in(
+        &self,
+        peer: Option<IpAddr>,
+        (name, password): (&str, &str),
+        now: Timestamp,
+    ) -> Result<Arc<Account>, SignInError> {
+        self.attempts.make(peer, now, self.check(name, password)).await
     }
 
     /// The account with this name and password. Takes as long for a name that does not exist.

@@ -21,12 +21,13 @@ use hallpass::{
     Policy, Requirement, Sources, Status, Token, TokenId, TokenStore, TracingSink,
 };
 use serde::Deserialize;
-use tokio::sync::MutexGuard;
 
 use super::accounts::{Account, Accounts};
+use super::attempts::SignInError;
 use super::catalog::{Product, catalog};
 use super::oauth::{self, Endpoints, REPORTS};
 use super::problem::Problem;
+use super::quota::OverallQuota;
 use super::session::Sessions;
 use super::{automation, data, hosting, manage, me, pages, playground, release};
 
@@ -101,7 +102,7 @@ impl App {
             exchange_audiences: vec![REPORTS.to_owned()],
             ..Policy::default()
         };
-        let hallpass = Hallpass::builder(store)
+        let hallpass = Hallpass::builder(OverallQuota::new(store))
             .brand("demo")
             .catalog(catalog)
             .policy(policy)
@@ -118,11 +119,13 @@ impl App {
         let sessions = Arc::new(Sessions::new(Arc::clone(&accounts)));
         let host = Host::builder(hallpass.clone(), &settings.origin, Arc::clone(&sessions))
             .confirmation(Arc::clone(&sessions))
+            .jwt(endpoints.jwt.clone())
             .build()?;
         let console = Console::builder(host.clone())
             .title("Demo")
             .back("Products", "/")
             .sign_in_page("/login?next={next}")
+            .with_tenants()
             .mounted_at(pages::CONSOLE)
             .build()?;
         Ok(Self(Arc::new(Shared {
@@ -183,7 +186,6 @@ impl App {
         product: Product,
         issue: Issue,
     ) -> Result<Issued, Problem> {
-        let _room = self.make_room(account).await?;
         Ok(self.hallpass.on_behalf_of(self.owner(account, product)).issue(issue).await?)
     }
 
@@ -197,7 +199,6 @@ impl App {
         product: Product,
         issue: Issue,
     ) -> Result<Granted, Problem> {
-        let _room = self.make_room(account).await?;
         let owner = self.hallpass.on_behalf_of(self.owner(account, product));
         Ok(owner.issue_with_refresh(issue).await?)
     }
@@ -212,7 +213,6 @@ impl App {
         product: Product,
         issue: Issue,
     ) -> Result<Issued, Problem> {
-        let _room = self.make_room(account).await?;
         let owner = self.hallpass.on_behalf_of(self.owner(account, product));
         match owner.issue_if_absent(issue).await? {
             Ensured::Issued(issued) => Ok(*issued),
@@ -220,28 +220,22 @@ impl App {
         }
     }
 
-    /// Makes sure that the account may hold one more token, for as long as the answer is held.
-    ///
-    /// The store bounds what an account holds in one product. The bound over all products is the
-    /// demo's own, so the demo counts, one request of an account at a time.
+    /// The account with this name and password, as a request claims.
     ///
     /// # Errors
-    /// [`Problem::quota`] if the account is full.
-    pub(crate) async fn make_room<'a>(
+    /// [`Problem::sign_in`], or [`Problem::too_many`] after too many wrong ones.
+    pub(crate) async fn sign_in(
         &self,
-        account: &'a Account,
-    ) -> Result<MutexGuard<'a, ()>, Problem> {
-        let issuing = account.issuing.lock().await;
-        let mut held = 0;
-        for product in Product::ALL {
-            let mut filter = Filter::new(Reach::Owner(product.tenant(), account.owner.clone()));
-            filter.kinds = LASTING;
-            filter.statuses = Some(Status::ALL.into_iter().filter(|s| s.is_live()).collect());
-            let request = ListRequest::new(filter).limit(ListRequest::MAX_LIMIT);
-            held += self.hallpass.list(&request).await?.tokens.len();
-        }
-        let quota = usize::try_from(QUOTA).unwrap_or(usize::MAX);
-        if held < quota { Ok(issuing) } else { Err(Problem::quota(quota)) }
+        head: &Parts,
+        (name, password): (&str, &str),
+    ) -> Result<Arc<Account>, Problem> {
+        let peer = hallpass::axum::peer(&head.extensions);
+        let signed_in = self.accounts.sign_in(peer, (name, password), self.hallpass.now()).await;
+        signed_in.map_err(|error| match error {
+            SignInError::Wrong => Problem::sign_in(),
+            SignInError::TooMany => Problem::too_many(),
+            SignInError::Unavailable => Problem::unavailable(),
+        })
     }
 
     /// The account as the owner of tokens of a product. Every request that comes here carried the
@@ -304,7 +298,7 @@ impl App {
 }
 
 /// The kinds that people see in lists; sessions are not among them.
-const LASTING: KindSet = KindSet::NONE.with(Kind::Personal).with(Kind::Application);
+pub(crate) const LASTING: KindSet = KindSet::NONE.with(Kind::Personal).with(Kind::Application);
 
 /// The boundary of a product that takes tokens as `Authorization: Bearer` and as Basic.
 pub(crate) fn usual_sources() -> Sources {

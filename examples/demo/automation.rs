@@ -206,8 +206,8 @@ async fn applications(State(app): State<App>, mut head: Parts) -> Result<Respons
     let body = axum::Json(serde_json::json!({ "next": null, "results": results }));
     let mut response = body.into_response();
     if let Some(claim) = Claim::on(&head, &app) {
-        let account = app.accounts.check(&claim.user, &claim.password).await;
-        account.ok_or_else(|| Problem::sign_in().into_response())?;
+        let signed_in = app.sign_in(&head, (&claim.user, &claim.password)).await;
+        signed_in.map_err(IntoResponse::into_response)?;
     } else {
         let read = app.boundary.compile(needs("read"));
         let read = read.map_err(|error| Problem::bad(&error).into_response())?;

@@ -171,10 +171,8 @@ async fn sign_in(
     };
     let mut account = None;
     for password in passwords.into_iter().flatten() {
-        account = app.accounts.check(&user, &password).await;
-        if account.is_none() {
-            break;
-        }
+        let signed_in = app.sign_in(head, (&user, &password)).await;
+        account = Some(signed_in.map_err(Failure::Refused)?);
     }
     account.ok_or_else(|| Failure::Refused(Problem::sign_in()))
 }
@@ -317,7 +315,6 @@ async fn copy(
     let JsonOrForm(copy) = body_of(&app, &head, body).await?;
     let account = sign_in(&app, &head, copy.login, copy.password).await?;
     let token = own_token(&app, &account, &copy.id).await?;
-    let _room = app.make_room(&account).await?;
     let owner = app.hallpass.on_behalf_of(app.owner(&account, OWN));
     let issued = owner.duplicate(&token.id, &copy.description).await.map_err(Problem::from)?;
     Ok(shown(&issued))

@@ -7,6 +7,7 @@
 
 mod accounts;
 pub(crate) mod app;
+mod attempts;
 mod automation;
 mod body;
 mod catalog;
@@ -20,6 +21,7 @@ pub(crate) mod options;
 mod pages;
 mod playground;
 mod problem;
+mod quota;
 mod release;
 mod session;
 mod sign_in;

@@ -17,10 +17,10 @@ use hallpass::host::{CsrfKey, Refused, SignedIn};
 use serde::Deserialize;
 
 use super::app::App;
+use super::attempts::SignInError;
 use super::body::Form;
 use super::catalog::Product;
 use super::problem::Problem;
-use super::session::SignInError;
 
 /// Where the console is.
 pub(crate) const CONSOLE: &str = "/settings/tokens";

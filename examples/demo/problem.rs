@@ -42,6 +42,12 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, "sign-in", detail)
     }
 
+    /// Too many wrong passwords came from there.
+    pub(crate) fn too_many() -> Self {
+        let detail = "too many wrong passwords; wait five minutes";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", detail)
+    }
+
     /// A token was presented where only a person with a password may act.
     pub(crate) fn token_presented() -> Self {
         let detail = "tokens do not manage tokens; sign in with user name and password (Basic)";
@@ -93,6 +99,7 @@ impl IntoResponse for Problem {
             StatusCode::UNAUTHORIZED => {
                 (header::WWW_AUTHENTICATE, "Basic realm=\"demo\", charset=\"UTF-8\"")
             }
+            StatusCode::TOO_MANY_REQUESTS => (header::RETRY_AFTER, "300"),
             StatusCode::SERVICE_UNAVAILABLE => (header::RETRY_AFTER, "5"),
             _ => return response,
         };

@@ -18,6 +18,7 @@ use hallpass::host::{Administers, CallerResolver, Confirmation, HostOutage, Sign
 use rand::TryRng as _;
 
 use super::accounts::{Account, Accounts};
+use super::attempts::SignInError;
 use super::catalog::Product;
 
 /// The cookie. `__Host-` makes browsers insist on `Secure`, on this host alone, and on `Path=/`.
@@ -28,17 +29,11 @@ const LIFE: TimeDelta = TimeDelta::hours(12);
 const IDLE: TimeDelta = TimeDelta::hours(1);
 /// Most sessions there are at once.
 const MAX_SESSIONS: usize = 1000;
-/// Wrong passwords from one address before it has to wait, and for how long.
-const MAX_WRONG: u32 = 10;
-const WAIT: TimeDelta = TimeDelta::minutes(5);
-/// Most addresses that are counted.
-const MAX_PEERS: usize = 1000;
 
 /// All sessions. A session is known by a digest of its cookie.
 pub(crate) struct Sessions {
     accounts: Arc<Accounts>,
     all: Mutex<HashMap<[u8; 32], Session>>,
-    wrong: Mutex<HashMap<Option<IpAddr>, (Timestamp, u32)>>,
 }
 
 #[derive(Clone)]
@@ -51,17 +46,9 @@ struct Session {
     confirmed_at: Timestamp,
 }
 
-/// Why somebody was not signed in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SignInError {
-    Wrong,
-    TooMany,
-    Unavailable,
-}
-
 impl Sessions {
     pub(crate) fn new(accounts: Arc<Accounts>) -> Self {
-        Self { accounts, all: Mutex::default(), wrong: Mutex::default() }
+        Self { accounts, all: Mutex::default() }
     }
 
     /// Begins a session, in place of the one the request came with, and returns its cookie: a
@@ -73,9 +60,7 @@ impl Sessions {
         (name, password): (&str, &str),
         now: Timestamp,
     ) -> Result<String, SignInError> {
-        self.count_attempt(peer, now)?;
-        let account = self.accounts.check(name, password).await.ok_or(SignInError::Wrong)?;
-        lock(&self.wrong).remove(&peer);
+        let account = self.accounts.sign_in(peer, (name, password), now).await?;
         let mut secret = [0; 32];
         rand::rngs::SysRng.try_fill_bytes(&mut secret).map_err(|_| SignInError::Unavailable)?;
         let cookie = URL_SAFE_NO_PAD.encode(secret);
@@ -119,19 +104,6 @@ impl Sessions {
         {
             session.product = product;
         }
-    }
-
-    /// Counts an attempt as wrong before it is made. Addresses are counted and not accounts, so
-    /// that nobody can lock somebody else out from afar.
-    fn count_attempt(&self, peer: Option<IpAddr>, now: Timestamp) -> Result<(), SignInError> {
-        let mut wrong = lock(&self.wrong);
-        wrong.retain(|_, (since, _)| *since <= now && now.since(*since) < WAIT);
-        if wrong.len() >= MAX_PEERS && !wrong.contains_key(&peer) {
-            return Err(SignInError::TooMany);
-        }
-        let (_, count) = wrong.entry(peer).or_insert((now, 0));
-        *count += 1;
-        if *count > MAX_WRONG { Err(SignInError::TooMany) } else { Ok(()) }
     }
 
     fn find(&self, head: &Parts, now: Timestamp) -> Option<(String, Session)> {
@@ -296,20 +268,6 @@ mod tests {
         sessions.sign_out(&mine);
         assert!(!sessions.confirm(&mine, &who, "a", later).await.unwrap());
         assert_eq!(sessions.confirmed_at(&mine, &who).await.unwrap(), None);
-    }
-
-    #[tokio::test]
-    async fn an_address_that_guesses_has_to_wait() {
-        let sessions = sessions();
-        let nobody = head("x=y");
-        for _ in 0..MAX_WRONG {
-            assert_eq!(sign_in(&sessions, &nobody, "b").await.unwrap_err(), SignInError::Wrong);
-        }
-        assert_eq!(sign_in(&sessions, &nobody, "a").await.unwrap_err(), SignInError::TooMany);
-        let elsewhere = Some("192.0.2.1".parse().unwrap());
-        sessions.sign_in(&nobody, elsewhere, ("alice", "a"), now()).await.unwrap();
-        let later = now().saturating_add(WAIT);
-        sessions.sign_in(&nobody, None, ("alice", "a"), later).await.unwrap();
     }
 
     #[test]

@@ -32,10 +32,8 @@ impl FromRequestParts<App> for SignedIn {
         let Some(claim) = Claim::on(head, app) else {
             return Err(refuse_token(head, app).await);
         };
-        match app.accounts.check(&claim.user, &claim.password).await {
-            Some(account) => Ok(Self(account)),
-            None => Err(Problem::sign_in().into_response()),
-        }
+        let signed_in = app.sign_in(head, (&claim.user, &claim.password)).await;
+        signed_in.map(Self).map_err(IntoResponse::into_response)
     }
 }
 

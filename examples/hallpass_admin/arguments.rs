@@ -9,12 +9,13 @@ use hallpass::{Brand, Owner, RevocationReason, Status, Tenant, TokenId};
 
 /// Works on a store of tokens directly, for operators when the app cannot
 #[derive(Debug, Parser)]
-#[command(name = "hallpass_admin", version)]
+#[command(name = "hallpass_admin", version, arg_required_else_help = true)]
 pub(crate) struct Arguments {
     /// sqlite:PATH, postgres://... or redis://...; use the variable where it holds a password
     #[arg(
         long,
         global = true,
+        help_heading = "Everywhere",
         env = "HALLPASS_DATABASE",
         hide_env_values = true,
         value_name = "URL"

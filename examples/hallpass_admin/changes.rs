@@ -6,7 +6,7 @@ use hallpass::{Actor, Revocation, RevocationReason, Status, Tenant, Timestamp, T
 
 use super::arguments::{How, Purge, Revoke, RevokeOwner};
 use super::database::of_store;
-use super::looks::{all, as_table, each, find};
+use super::looks::{all, as_table, each, find, hint_at_tenants};
 
 /// Most records that one step removes.
 const STEP: u32 = 1000;
@@ -32,7 +32,11 @@ pub(crate) async fn revoke_owner(
 ) -> Result<(), Failure> {
     let tenant = revoke.tenant.clone().unwrap_or(Tenant::DEFAULT);
     let filter = Filter::new(Reach::Owner(tenant, revoke.owner.clone()));
-    revoke_all(store, vec![filter], revoke.reason, &revoke.how, now).await
+    revoke_all(store, vec![filter], revoke.reason, &revoke.how, now).await?;
+    if revoke.tenant.is_none() {
+        hint_at_tenants(store, &revoke.owner, now).await?;
+    }
+    Ok(())
 }
 
 async fn revoke_all(

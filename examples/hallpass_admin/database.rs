@@ -59,15 +59,16 @@ impl Database {
                     return Err(Failure::new(Class::NotFound, message)
                         .with_hint("`hallpass_admin migrate` makes one"));
                 }
-                // Opened for changes, a file is brought up to date, under a running app perhaps.
-                let reading = SqliteOptions::new()
-                    .read_only()
-                    .open(path)
-                    .map_err(|error| of_store(&error))?;
-                if wanted == Use::Look {
-                    return Ok(Arc::new(reading));
+                if path.is_dir() {
+                    let message = format!("{} is a folder", path.display());
+                    return Err(Failure::new(Class::Usage, message));
                 }
-                SqliteStore::open(path)
+                let options = match wanted {
+                    Use::Look => SqliteOptions::new().read_only(),
+                    Use::Change => SqliteOptions::new().without_migrations(),
+                };
+                options
+                    .open(path)
                     .map(|store| Arc::new(store) as _)
                     .map_err(|error| of_store(&error))
             }

@@ -1,13 +1,14 @@
 //! Commands that change nothing.
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::sync::Arc;
 
-use hallpass::cli::{Class, Failure, ago, day, print, table};
+use hallpass::cli::{Class, Failure, ago, day, print, say, table};
 use hallpass::store::{Filter, PageRequest, Position, Reach, SortKey};
 use hallpass::{
-    Caller, Hallpass, Networks, Outage, PepperRing, ScopeCatalog, SecretMatch, Status, Tenant,
-    Timestamp, Token, TokenId, TokenStore,
+    Caller, Hallpass, Networks, Outage, Owner, PepperRing, ScopeCatalog, SecretMatch, Status,
+    Tenant, Timestamp, Token, TokenId, TokenStore,
 };
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -41,6 +42,13 @@ pub(crate) async fn list(
     let mut tokens = all(store, &filter, now, list.limit.saturating_add(1)).await?;
     let is_cut = tokens.len() > list.limit;
     tokens.truncate(list.limit);
+    if tokens.is_empty() && !list.json {
+        say("There are no such tokens.");
+        if let (Some(owner), None) = (&list.owner, &list.tenant) {
+            hint_at_tenants(store, owner, now).await?;
+        }
+        return Ok(());
+    }
     if list.json {
         let lines: String = tokens.iter().map(|token| format!("{}\n", json(token, now))).collect();
         print(&lines)?;
@@ -48,7 +56,30 @@ pub(crate) async fn list(
         print(&as_table(&tokens, now))?;
     }
     if is_cut {
-        hallpass::cli::say(&format!("There are more than {}; see --limit.", list.limit));
+        say(&format!("There are more than {}; see --limit.", list.limit));
+    }
+    Ok(())
+}
+
+/// Says in which other tenants an owner has live tokens: somebody in a hurry must not take those
+/// of the default tenant for all of them.
+pub(crate) async fn hint_at_tenants(
+    store: &dyn TokenStore,
+    owner: &Owner,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let mut live = Filter::new(Reach::All);
+    live.statuses = Some(Status::ALL.into_iter().filter(|status| status.is_live()).collect());
+    let mut tenants = BTreeSet::new();
+    each(store, &live, now, |token| {
+        if token.owner == *owner && token.tenant != Tenant::DEFAULT {
+            tenants.insert(token.tenant.to_string());
+        }
+        true
+    })
+    .await?;
+    for tenant in tenants {
+        say(&format!("{owner} has live tokens in another tenant: --tenant {tenant}"));
     }
     Ok(())
 }
@@ -223,17 +254,57 @@ fn tell(
         return print(&format!("{all}\n"));
     }
     let mut lines = String::new();
-    for (name, value) in all.as_object().into_iter().flatten() {
-        let shown = match value {
-            Value::Null => continue,
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
+    for name in ORDER {
+        let shown = match all.get(name) {
+            None | Some(Value::Null) => continue,
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Array(all)) => match listed(all) {
+                Some(all) => all,
+                None => continue,
+            },
+            Some(other) => other.to_string(),
         };
         lines.push_str(&format!("{:<14} {shown}\n", format!("{name}:")));
     }
     // Names come from people, and a terminal obeys some characters.
     let harmless = |c: char| if c.is_control() && c != '\n' { '\u{fffd}' } else { c };
     print(&lines.chars().map(harmless).collect::<String>())
+}
+
+/// In which people look for it.
+const ORDER: [&str; 26] = [
+    "id",
+    "name",
+    "description",
+    "kind",
+    "tenant",
+    "owner",
+    "status",
+    "secret",
+    "scopes",
+    "resources",
+    "networks",
+    "audience",
+    "created_at",
+    "created_by",
+    "not_before",
+    "expires_at",
+    "last_used_at",
+    "last_used_from",
+    "rotated_at",
+    "overlap_until",
+    "suspended_at",
+    "revoked_at",
+    "revoked_by",
+    "revoked_for",
+    "parent",
+    "client",
+];
+
+/// With commas between them; nothing if there are none.
+fn listed(all: &[Value]) -> Option<String> {
+    let all: Vec<&str> = all.iter().filter_map(Value::as_str).collect();
+    (!all.is_empty()).then(|| all.join(", "))
 }
 
 fn networks(networks: &Networks) -> Value {
@@ -246,6 +317,7 @@ fn networks(networks: &Networks) -> Value {
 /// Everything about a token, in the words of the management API.
 pub(crate) fn json(token: &Token, now: Timestamp) -> Value {
     let used = token.last_use.as_ref();
+    let suspension = token.suspension.as_ref();
     let revocation = token.revocation.as_ref();
     let rotation = token.rotation.as_ref();
     json!({
@@ -268,7 +340,8 @@ pub(crate) fn json(token: &Token, now: Timestamp) -> Value {
         "last_used_from": used.and_then(|used| used.ip),
         "rotated_at": rotation.map(|rotation| rotation.rotated_at),
         "overlap_until": rotation.map(|rotation| rotation.grace_until),
-        "suspended_at": token.suspended_at,
+        "suspended_at": suspension.map(|suspension| suspension.at),
+        "suspended_by": suspension.map(|suspension| suspension.by.to_string()),
         "revoked_at": revocation.map(|revocation| revocation.at),
         "revoked_by": revocation.map(|revocation| revocation.by.to_string()),
         "revoked_for": revocation.map(|revocation| revocation.reason.as_str()),

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Nothing is revoked or removed before it is confirmed, or `--yes` is given; `--dry-run` tells what
-//! would be. A store is brought to the current schema by whatever changes it.
+//! would be. Only `migrate` makes or changes tables; the other commands refuse older ones and say so.
 //! Running apps hear of a revocation as from any other node: at once, and at the latest when their
 //! cache is that old.
 

@@ -21,19 +21,26 @@ use self::product::Playground;
 
 /// Works with the developer playground.
 #[derive(Debug, Parser)]
-#[command(name = "playground", version)]
+#[command(name = "playground", version, arg_required_else_help = true)]
 struct Arguments {
     /// Where the playground is
     #[arg(
         long,
         global = true,
+        help_heading = "Everywhere",
         env = "PLAYGROUND_SERVER",
         value_name = "URL",
         default_value = "http://127.0.0.1:3000"
     )]
     server: String,
     /// Whose tokens to manage; the password is in `PLAYGROUND_PASSWORD` or asked for
-    #[arg(long, global = true, env = "PLAYGROUND_USER", value_name = "NAME")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Everywhere",
+        env = "PLAYGROUND_USER",
+        value_name = "NAME"
+    )]
     user: Option<String>,
     #[command(subcommand)]
     command: Command,

@@ -72,13 +72,15 @@ impl Playground {
         }
         // Said before anybody types a password.
         Client::builder(&self.server).build()?;
-        let user = match &self.user {
-            Some(user) => user.clone(),
+        // What is set to nothing is not set.
+        let user = match self.user.clone().filter(|user| !user.is_empty()) {
+            Some(user) => user,
             None => ask("user", "add --user NAME, or set PLAYGROUND_USER")?,
         };
-        let password = match std::env::var("PLAYGROUND_PASSWORD") {
-            Ok(password) => Zeroizing::new(password),
-            Err(_) => ask_password(&format!("password of {user}"), "set PLAYGROUND_PASSWORD")?,
+        let password = std::env::var("PLAYGROUND_PASSWORD").map(Zeroizing::new);
+        let password = match password.ok().filter(|password| !password.is_empty()) {
+            Some(password) => password,
+            None => ask_password(&format!("password of {user}"), "set PLAYGROUND_PASSWORD")?,
         };
         let client = Client::builder(&self.server).person(user, password.as_str()).build()?;
         Ok(self.person.get_or_init(|| client))

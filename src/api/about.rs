@@ -95,6 +95,7 @@ pub(super) async fn policy(api: &Inner, asked: &Asked<'_>) -> Answered {
         unique_names: policy.unique_names,
         overlap_seconds: policy.overlap.num_seconds(),
         max_overlap_seconds: policy.max_overlap.num_seconds(),
+        max_idle_seconds: policy.max_idle.map(|longest| longest.num_seconds()),
         confirmation_seconds: policy.confirmation.map(|longest| longest.num_seconds()),
         may_hold_tokens,
     }))

@@ -126,6 +126,7 @@ pub(super) fn update(error: UpdateError, pointer: &str, stale: Code) -> Failure 
         UpdateError::Expiry(error) => expiry(error, pointer),
         UpdateError::NameTaken { by } => Failure::from(Code::NameTaken).conflicts_with(by),
         UpdateError::Exchanged => Code::NotEditable.into(),
+        UpdateError::NotOwnSuspension => Code::SuspendedByAdministrator.into(),
         UpdateError::Store(_) => Code::Unavailable.into(),
     }
 }

@@ -56,6 +56,8 @@ codes! {
         "This account may not hold tokens";
     ScopeNotHeld = 403 "scope-not-held" "Scope not held"
         "Nobody can grant a scope that they do not have themselves";
+    SuspendedByAdministrator = 403 "suspended-by-administrator" "Suspended by an administrator"
+        "An administrator suspended the token; only an administrator can resume it";
     NotRotatable = 403 "not-rotatable" "Not rotated"
         "Tokens from an exchange or a refresh are not rotated";
     WouldLiveLonger = 403 "would-live-longer" "Would live longer"

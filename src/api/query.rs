@@ -3,7 +3,7 @@
 use super::problem::{Failure, member, parameter};
 use crate::caller::Caller;
 use crate::clock::Timestamp;
-use crate::credential::decode;
+use crate::credential::{is_clean, pairs};
 use crate::engine::ListRequest;
 use crate::store::{self, Reach, SortKey};
 use crate::token::{Kind, KindSet, Owner, Status, Tenant};
@@ -20,9 +20,9 @@ pub(super) fn read(query: Option<&str>) -> Result<ListQuery, Failure> {
     let mut asked = ListQuery::default();
     let mut errors = Vec::new();
     let mut seen = Vec::new();
-    for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let (Some(name), Some(value)) = (decode(name.as_bytes()), decode(value.as_bytes())) else {
+    for pair in pairs(query.unwrap_or_default().as_bytes()) {
+        let pair = pair.filter(|(name, value)| is_clean(name) && is_clean(value));
+        let Some((name, value)) = pair else {
             errors.push(parameter("", "malformed", "the query is not percent-encoded UTF-8"));
             continue;
         };

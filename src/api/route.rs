@@ -131,6 +131,12 @@ const LIST: &[Code] = &[Code::InvalidQuery, Code::InvalidCursor, Code::NotFound]
 const BULK: &[Code] = &[Code::ConfirmationRequired, Code::NotFound];
 const STATE: &[Code] = &[Code::TokenEnded, Code::ChangedMeanwhile];
 const RESUMED: &[Code] = &[Code::TokenEnded, Code::ChangedMeanwhile, Code::ConfirmationRequired];
+const RESUMED_BY_OWNER: &[Code] = &[
+    Code::TokenEnded,
+    Code::ChangedMeanwhile,
+    Code::ConfirmationRequired,
+    Code::SuspendedByAdministrator,
+];
 
 use Access::{Administrator, Public, Session, Token};
 use Body::{None as NoBody, Optional, Required};
@@ -265,7 +271,7 @@ pub(super) static ROUTES: &[Route] = &[
         "/tokens/{id}/resume",
         (Session, Operation::Resume, NoBody),
         "Take a suspended token back",
-        (TOKEN, RESUMED),
+        (TOKEN, RESUMED_BY_OWNER),
     ),
     route(
         Method::GET,

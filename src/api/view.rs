@@ -40,7 +40,10 @@ pub(super) fn token(hallpass: &Hallpass, token: &token::Token) -> wire::Token {
             overlap_until: rotation.grace_until,
             first_used_at: rotation.first_used_at,
         }),
-        suspended_at: token.suspended_at,
+        suspension: token
+            .suspension
+            .clone()
+            .map(|suspension| wire::Suspension { at: suspension.at, by: suspension.by }),
         revocation: token.revocation.clone().map(|revocation| wire::Revocation {
             at: revocation.at,
             by: revocation.by,

@@ -12,9 +12,10 @@ use super::span::{PatExpiry, parse_span};
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// What belongs to you
-    #[command(subcommand)]
+    #[command(subcommand, arg_required_else_help = true)]
     User(UserCommand),
     /// Log in with a personal access token
+    #[command(after_help = EXIT_CODES)]
     Login(LoginArguments),
     /// Forget the session that a login began
     Logout,
@@ -24,11 +25,26 @@ pub enum Command {
     Completions(CompletionsArguments),
 }
 
+/// What scripts go by; see [`Class`](super::Class).
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  it is done
+    1  anything that is not below
+    2  the command line is wrong, or there is no terminal to ask on
+    3  a token cannot be read
+    4  the token or password is not accepted
+    5  whoever asks may not
+    6  there is no such thing
+    7  the name is taken, or a limit is reached
+    8  the server is not there or busy
+    9  the server does not accept what was asked
+  130  Ctrl-C";
+
 /// What belongs to whoever types.
 #[derive(Debug, Clone, Subcommand)]
 pub enum UserCommand {
     /// Personal access tokens
-    #[command(subcommand)]
+    #[command(subcommand, arg_required_else_help = true, after_help = EXIT_CODES)]
     Pat(PatCommand),
 }
 
@@ -67,7 +83,7 @@ pub struct CreateArguments {
 /// Where a new token goes.
 #[derive(Debug, Clone, Args)]
 pub struct OutputArguments {
-    /// Write the token to this new file, which only you can read, and not to standard output
+    /// Write the token to this new file, which only you can read; `-` is standard output
     #[arg(long, alias = "patFile", value_name = "PATH")]
     pub pat_file: Option<PathBuf>,
     /// Let the file take the place of one that exists
@@ -114,7 +130,7 @@ pub struct LoginArguments {
     /// Use the token in the environment variable
     #[arg(long)]
     pub pat: bool,
-    /// Use the token in this file, which only you may be able to read
+    /// Use the token in this file, which only you may be able to read; `-` is standard input
     #[arg(long, alias = "patFile", value_name = "PATH")]
     pub pat_file: Option<PathBuf>,
 }

@@ -20,6 +20,7 @@ use crate::client::{BuildError, ClientError, CredentialError, NewFileError};
 /// | 7 | [`Conflict`](Self::Conflict) |
 /// | 8 | [`Unavailable`](Self::Unavailable) |
 /// | 9 | [`Rejected`](Self::Rejected) |
+/// | 130 | [`Interrupted`](Self::Interrupted) |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 #[non_exhaustive]
@@ -42,6 +43,8 @@ pub enum Class {
     Unavailable = 8,
     /// The server does not accept what was asked: a bad name, an unknown scope.
     Rejected = 9,
+    /// Somebody pressed Ctrl-C. On Unix the program ends by that signal, which shells show as 130.
+    Interrupted = 130,
 }
 
 impl Class {
@@ -101,6 +104,9 @@ impl Failure {
     /// Says it on standard error, in colour if that is a terminal.
     pub fn report(&self) -> ExitCode {
         super::terminal::say_error(self);
+        if self.class == Class::Interrupted {
+            super::interrupt::end();
+        }
         self.into()
     }
 }

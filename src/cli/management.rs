@@ -109,6 +109,24 @@ impl ManagementBackend {
         Ok(management.confirm(&password).await?)
     }
 
+    /// Why a token was not exchanged. A token endpoint says the same of a token that is no good and
+    /// of a request that it does not understand (RFC 8693 section 2.2.2); another endpoint tells.
+    async fn of_exchange(&self, error: ClientError, pat: Credential) -> Failure {
+        let is_unclear = error.refusal().is_some_and(|refusal| {
+            refusal.status == 400 && refusal.code.as_deref() == Some("invalid_request")
+        });
+        let failure = Failure::from(error);
+        if !is_unclear {
+            return failure;
+        }
+        let own = match Client::builder(&self.address).token(pat).build() {
+            Ok(client) => client.management(&self.mount).own().await,
+            Err(_) => return failure,
+        };
+        let is_bad = own.is_err_and(|error| error.refusal().is_some_and(|r| r.status == 401));
+        if is_bad { Failure::new(Class::Refused, failure.to_string()) } else { failure }
+    }
+
     fn session_file(&self) -> Result<SessionFile, Failure> {
         SessionFile::of_program(&self.program)
     }
@@ -178,9 +196,13 @@ impl Backend for ManagementBackend {
     }
 
     async fn login(&self, pat: Credential) -> Result<LoggedIn, Failure> {
+        let itself = Credential::from_text(pat.expose())?;
         let client = Client::builder(&self.address).token(pat).exchanged(self.exchange.clone());
         let client = client.build()?;
-        let own = client.management(&self.mount).own().await.map_err(of_exchange)?;
+        let own = match client.management(&self.mount).own().await {
+            Ok(own) => own,
+            Err(error) => return Err(self.of_exchange(error, itself).await),
+        };
         let token = Credential::from_text(client.token().await?.expose())?;
         let kept = SavedSession { token, expires_at: own.expires_at };
         self.session_file()?.save(client.server(), &kept)?;
@@ -235,13 +257,4 @@ fn with_secret(issued: Issued) -> Result<PatWithSecret, Failure> {
             .with_hint("delete the token and make another")
     })?;
     Ok(PatWithSecret { pat: issued.token.into(), secret: Credential::from_text(secret.expose())? })
-}
-
-/// A token endpoint says of a token that it is no good as of a malformed request (RFC 8693).
-fn of_exchange(error: ClientError) -> Failure {
-    let refused = error.refusal().is_some_and(|refusal| {
-        refusal.status == 400 && refusal.code.as_deref() == Some("invalid_request")
-    });
-    let failure = Failure::from(error);
-    if refused { Failure::new(Class::Refused, failure.to_string()) } else { failure }
 }

@@ -8,6 +8,7 @@
 //!   mode 0600, which is made before the token is. What people read is on standard error.
 //! - No token and no password is an argument, since everybody on the machine can see those.
 //! - Questions are asked on a terminal only. Where there is none, the error says what to set.
+//! - Ctrl-C at a question leaves no file behind, and the terminal as it was.
 //! - Colours are for terminals, and `NO_COLOR` is respected.
 //! - What went wrong is told by the exit code, see [`Class`].
 //!
@@ -53,6 +54,7 @@
 mod arguments;
 mod backend;
 mod failure;
+mod interrupt;
 mod management;
 mod run;
 mod session;

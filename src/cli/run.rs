@@ -1,9 +1,13 @@
 //! Running the commands.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::io::IsTerminal as _;
 use std::marker::PhantomData;
 use std::path::Path;
+use std::pin::pin;
 use std::process::ExitCode;
+use std::task::Poll;
 
 use clap::{CommandFactory, FromArgMatches};
 use serde::Serialize;
@@ -15,9 +19,10 @@ use super::arguments::{
 };
 use super::backend::{Backend, NewPat, Pat, PatWithSecret};
 use super::failure::{Class, Failure};
+use super::interrupt::Held;
 use super::span::day;
 use super::table;
-use super::terminal::{print, say, say_error};
+use super::terminal::{print, print_whole, say, say_error};
 use crate::client::{Credential, NewFile, harmless};
 use crate::clock::{Clock as _, SystemClock};
 
@@ -82,9 +87,10 @@ impl<P: CommandFactory + FromArgMatches> Cli<P> {
         backend: &dyn Backend,
     ) -> Result<(), Failure> {
         let CreateArguments { name, scopes, presets, expires, output } = arguments;
-        let file = reserve(&output)?;
-        let made = backend.create(&NewPat { name, scopes, presets, expires }).await?;
-        self.hand_over("Created", &made, file, &output)
+        let reserved = Reserved::make(&output)?;
+        let new = NewPat { name, scopes, presets, expires };
+        let made = self.unless_interrupted(reserved.as_ref(), backend.create(&new)).await?;
+        self.hand_over("Created", &made, reserved, &output)
     }
 
     async fn rotate(
@@ -92,9 +98,33 @@ impl<P: CommandFactory + FromArgMatches> Cli<P> {
         arguments: RotateArguments,
         backend: &dyn Backend,
     ) -> Result<(), Failure> {
-        let file = reserve(&arguments.output)?;
-        let made = backend.rotate(&arguments.name, arguments.overlap).await?;
-        self.hand_over("Rotated", &made, file, &arguments.output)
+        let reserved = Reserved::make(&arguments.output)?;
+        let rotating = backend.rotate(&arguments.name, arguments.overlap);
+        let made = self.unless_interrupted(reserved.as_ref(), rotating).await?;
+        self.hand_over("Rotated", &made, reserved, &arguments.output)
+    }
+
+    /// Waits for a secret that goes to a file, which is removed if Ctrl-C comes first.
+    async fn unless_interrupted<T>(
+        &self,
+        reserved: Option<&Reserved>,
+        made: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let Some(reserved) = reserved else {
+            return made.await;
+        };
+        let (mut made, mut pressed) = (pin!(made), pin!(reserved.held.pressed()));
+        poll_fn(|context| match made.as_mut().poll(context) {
+            Poll::Pending => pressed.as_mut().poll(context).map(|()| {
+                let hint = format!(
+                    "what was asked for may be done; `{} user pat list` tells",
+                    self.name()
+                );
+                Err(Failure::new(Class::Interrupted, "interrupted").with_hint(hint))
+            }),
+            ready => ready,
+        })
+        .await
     }
 
     /// Writes a secret where it was asked for, and where that fails to standard output, so that it
@@ -103,7 +133,7 @@ impl<P: CommandFactory + FromArgMatches> Cli<P> {
         &self,
         done: &str,
         made: &PatWithSecret,
-        file: Option<NewFile>,
+        reserved: Option<Reserved>,
         output: &OutputArguments,
     ) -> Result<(), Failure> {
         let PatWithSecret { pat, secret } = made;
@@ -111,9 +141,9 @@ impl<P: CommandFactory + FromArgMatches> Cli<P> {
         let end = pat.expires_at.map_or("never ends".to_owned(), |end| {
             format!("ends on {}", day(end, SystemClock.now()))
         });
-        let written = match file {
+        let written = match reserved {
             None => None,
-            Some(file) => {
+            Some(Reserved { file, held: _held }) => {
                 let path = file.path().to_owned();
                 Some(file.write(secret.expose()).map(|()| path))
             }
@@ -128,12 +158,14 @@ impl<P: CommandFactory + FromArgMatches> Cli<P> {
         } else {
             format!("{}\n", secret.expose())
         };
-        print(&text).map_err(|failure| {
-            let way_out = format!(
-                "nobody has seen the token; `{} user pat delete {name}` removes it",
-                self.name()
-            );
-            failure.with_hint(way_out)
+        print_whole(&text).map_err(|failure| {
+            failure.with_hint(match &written {
+                Some(Ok(path)) => format!("the token is in {}", path.display()),
+                _ => format!(
+                    "nobody has seen the token; `{} user pat delete {name}` removes it",
+                    self.name()
+                ),
+            })
         })?;
         match written {
             Some(Err(error)) => {
@@ -169,6 +201,7 @@ impl<P: CommandFactory + FromArgMatches> Cli<P> {
     async fn login(&self, arguments: LoginArguments, backend: &dyn Backend) -> Result<(), Failure> {
         let name = self.name();
         let pat = match &arguments.pat_file {
+            Some(path) if path == Path::new("-") => from_input(&name)?,
             Some(path) => Credential::from_file(path)?,
             None => Credential::from_env(&self.variable).map_err(|error| {
                 let hint = format!(
@@ -257,20 +290,35 @@ struct HandedOver<'a> {
     pat_file: Option<&'a Path>,
 }
 
-/// Makes the file for a secret before there is one.
-fn reserve(output: &OutputArguments) -> Result<Option<NewFile>, Failure> {
-    match &output.pat_file {
-        None => Ok(None),
-        Some(path) if output.overwrite => Ok(Some(NewFile::replace(path)?)),
-        Some(path) => {
-            let file = NewFile::create(path).map_err(Failure::from);
-            let file = file.map_err(|failure| match failure.class() {
-                Class::Usage => failure.with_hint("choose another name, or add --overwrite"),
-                _ => failure,
-            })?;
-            Ok(Some(file))
-        }
+/// The file for a secret, made before there is one. Ctrl-C does not leave it behind.
+struct Reserved {
+    file: NewFile,
+    held: Held,
+}
+
+impl Reserved {
+    fn make(output: &OutputArguments) -> Result<Option<Self>, Failure> {
+        let Some(path) = output.pat_file.as_deref().filter(|path| *path != Path::new("-")) else {
+            return Ok(None);
+        };
+        let held = Held::new();
+        let file = if output.overwrite { NewFile::replace(path) } else { NewFile::create(path) };
+        let file = file.map_err(Failure::from).map_err(|failure| match failure.class() {
+            Class::Usage => failure.with_hint("choose another name, or add --overwrite"),
+            _ => failure,
+        })?;
+        Ok(Some(Self { file, held }))
     }
+}
+
+/// The token that is piped in.
+fn from_input(program: &str) -> Result<Credential, Failure> {
+    if std::io::stdin().is_terminal() {
+        let failure =
+            Failure::new(Class::Usage, "nothing is piped in, and a terminal would show the token");
+        return Err(failure.with_hint(format!("`{program} login --pat-file - < FILE`")));
+    }
+    Ok(Credential::from_stdin()?)
 }
 
 /// Deletes every one that can be, and fails as the first that cannot.

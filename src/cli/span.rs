@@ -81,7 +81,8 @@ pub fn day(instant: Timestamp, now: Timestamp) -> String {
     let day = instant.to_utc().format("%Y-%m-%d");
     let ahead = instant.since(now);
     if ahead > TimeDelta::zero() {
-        format!("{day} (in {})", about(ahead))
+        // What was given just now for 30 days ends in 30 days, not in 29.
+        format!("{day} (in {})", about(ahead + TimeDelta::seconds(59)))
     } else {
         format!("{day} ({} ago)", about(-ahead))
     }
@@ -159,6 +160,8 @@ mod tests {
         let now: Timestamp = "2026-11-22T09:00:00Z".parse().unwrap();
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         assert_eq!(day(at("2026-12-22T10:00:00Z"), now), "2026-12-22 (in 30 days)");
+        assert_eq!(day(at("2026-12-22T08:59:58Z"), now), "2026-12-22 (in 30 days)");
+        assert_eq!(day(at("2026-12-22T08:59:00Z"), now), "2026-12-22 (in 29 days)");
         assert_eq!(day(at("2026-11-22T09:00:30Z"), now), "2026-11-22 (in 1 minute)");
         assert_eq!(day(at("2026-11-21T08:59:00Z"), now), "2026-11-21 (1 day ago)");
         assert_eq!(ago(at("2026-11-22T08:59:01Z"), now), "just now");

@@ -1,12 +1,14 @@
 //! Questions to people and sentences for them.
 
 use std::fmt::Display;
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use anstyle::{AnsiColor, Style};
+use rpassword::ConfigBuilder;
 use zeroize::Zeroizing;
 
 use super::failure::{Class, Failure};
+use super::interrupt::Held;
 
 /// Asks for a password on the terminal, without showing it.
 ///
@@ -14,14 +16,8 @@ use super::failure::{Class, Failure};
 /// [`Failure`] if there is no terminal; it says `otherwise`, like "set the variable".
 pub fn ask_password(what: &str, otherwise: &str) -> Result<Zeroizing<String>, Failure> {
     need_terminal(what, otherwise)?;
-    let answer = rpassword::prompt_password(format!("{}: ", capitalised(what)));
-    match answer {
-        Ok(text) => Ok(Zeroizing::new(text)),
-        Err(error) => {
-            Err(Failure::new(Class::Usage, format!("the {what} cannot be read: {error}"))
-                .with_hint(otherwise))
-        }
-    }
+    let answer = prompt(&format!("{}: ", capitalised(what)), ConfigBuilder::new());
+    answer.map(Zeroizing::new).map_err(|error| unanswered(&error, what, otherwise))
 }
 
 /// Asks for something that is no secret on the terminal.
@@ -30,7 +26,7 @@ pub fn ask_password(what: &str, otherwise: &str) -> Result<Zeroizing<String>, Fa
 /// [`Failure`] if there is no terminal or nothing is said; it says `otherwise`, like "add --user".
 pub fn ask(what: &str, otherwise: &str) -> Result<String, Failure> {
     need_terminal(what, otherwise)?;
-    let answer = ask_line(&format!("{}: ", capitalised(what)))?;
+    let answer = ask_line(&format!("{}: ", capitalised(what)), what, otherwise)?;
     if answer.is_empty() {
         return Err(Failure::new(Class::Usage, format!("there is no {what}")).with_hint(otherwise));
     }
@@ -43,19 +39,32 @@ pub fn ask(what: &str, otherwise: &str) -> Result<String, Failure> {
 /// [`Failure`] if there is no terminal; it says `otherwise`, like "add --yes".
 pub fn confirm(question: &str, otherwise: &str) -> Result<bool, Failure> {
     need_terminal("confirmation", otherwise)?;
-    let answer = ask_line(&format!("{question} [y/N] "))?;
+    let answer = ask_line(&format!("{question} [y/N] "), "confirmation", otherwise)?;
     Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
-fn ask_line(prompt: &str) -> Result<String, Failure> {
-    let mut answer = String::new();
-    let asked = write!(io::stderr(), "{prompt}")
-        .and_then(|()| io::stderr().flush())
-        .and_then(|()| io::stdin().lock().read_line(&mut answer));
-    match asked {
-        Ok(_) => Ok(answer.trim().to_owned()),
-        Err(error) => Err(Failure::new(Class::Usage, format!("no answer: {error}"))),
+/// What is typed, which is shown; nothing if the terminal has no more.
+fn ask_line(question: &str, what: &str, otherwise: &str) -> Result<String, Failure> {
+    // All of it is shown, and none of it is masked.
+    let shown = ConfigBuilder::new().password_feedback_partial_mask('*', usize::MAX);
+    match prompt(question, shown) {
+        Ok(answer) => Ok(answer.trim().to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(String::new()),
+        Err(error) => Err(unanswered(&error, what, otherwise)),
     }
+}
+
+fn prompt(question: &str, config: ConfigBuilder) -> io::Result<String> {
+    // The library raises the signal before the terminal is as it was.
+    let _held = Held::new();
+    rpassword::prompt_password_with_config(question, config.build())
+}
+
+fn unanswered(error: &io::Error, what: &str, otherwise: &str) -> Failure {
+    if error.kind() == io::ErrorKind::Interrupted {
+        return Failure::new(Class::Interrupted, "interrupted");
+    }
+    Failure::new(Class::Usage, format!("the {what} cannot be read: {error}")).with_hint(otherwise)
 }
 
 fn need_terminal(what: &str, otherwise: &str) -> Result<(), Failure> {
@@ -85,14 +94,28 @@ pub(super) fn say_error(failure: &Failure) {
     }
 }
 
-/// Writes a result to standard output, with its colours if that is a terminal.
+/// Writes a result to standard output, with its colours if that is a terminal. A reader that has
+/// seen enough, like `head`, is no failure.
 ///
 /// # Errors
 /// [`Failure`] if it cannot be written.
 pub fn print(text: &str) -> Result<(), Failure> {
+    match write_out(text) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| unwritten(&error)),
+    }
+}
+
+/// The same of what must not be lost.
+pub(super) fn print_whole(text: &str) -> Result<(), Failure> {
+    write_out(text).map_err(|error| unwritten(&error))
+}
+
+fn write_out(text: &str) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
-    let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    printed.map_err(|error| {
-        Failure::new(Class::Other, format!("standard output cannot be written: {error}"))
-    })
+    out.write_all(text.as_bytes()).and_then(|()| out.flush())
+}
+
+fn unwritten(error: &io::Error) -> Failure {
+    Failure::new(Class::Other, format!("standard output cannot be written: {error}"))
 }

@@ -1,15 +1,10 @@
 //! A client of one server.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Method, Url};
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
 use zeroize::Zeroizing;
 
 use super::credential::Credential;
@@ -19,6 +14,7 @@ use super::presentation::{Presentation, is_token_byte, is_user};
 use super::request::Request;
 use super::session::Session;
 use crate::clock::{Clock, SystemClock};
+use crate::fetch::{EndpointError, client_to, parse};
 
 /// A client of one server, and what it presents there. Cheap to clone; clones share connections and
 /// short-lived tokens.
@@ -241,7 +237,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sends secrets over plain HTTP to other machines, where everybody on the way can read them.
+    /// Sends secrets over plain HTTP to other machines, where everybody on the way can read them, a
+    /// proxy that the environment names among them.
     #[must_use]
     pub fn danger_plain_http(mut self) -> Self {
         self.danger_plain_http = true;
@@ -254,31 +251,8 @@ impl ClientBuilder {
     /// [`BuildError`] if something is wrong with the address, the user's name, the certificates, or
     /// there is nothing to exchange.
     pub fn build(self) -> Result<Client, BuildError> {
-        let base = base(&self.address)?;
-        let host = base.host_str().ok_or(BuildError::Address { reason: "it has no host" })?;
-        let is_local = is_local(host);
-        let is_plain = base.scheme() == "http";
-        if is_plain && !is_local && !self.danger_plain_http {
-            return Err(BuildError::PlainHttp { host: host.to_owned() });
-        }
-        let mut http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .retry(reqwest::retry::never())
-            .timeout(self.limits.timeout)
-            .connect_timeout(self.limits.timeout.min(Duration::from_secs(10)))
-            .user_agent(concat!("hallpass/", env!("CARGO_PKG_VERSION")))
-            .https_only(!is_plain)
-            .tls_backend_preconfigured(tls(self.roots.as_deref(), is_plain)?);
-        if is_local {
-            // Whatever a name server or a proxy would make of it.
-            let addresses: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-            http = http.no_proxy();
-            if host.parse::<IpAddr>().is_err() && !host.starts_with('[') {
-                http = http.resolve_to_addrs(host, &addresses.map(|ip| SocketAddr::new(ip, 0)));
-            }
-        }
-        let http = http.build().map_err(|error| BuildError::Http(error.without_url()))?;
+        let base = base(&self.address, self.danger_plain_http)?;
+        let http = client_to(&base, self.limits.timeout, self.roots.as_deref())?;
         let identity = match (self.identity, self.exchange) {
             (Wanted::Token(token, _), Some(exchange)) => Identity::Exchanged {
                 subject: Arc::new(token),
@@ -305,18 +279,10 @@ impl fmt::Debug for ClientBuilder {
 }
 
 /// An address below which requests are made, with a slash at its end.
-fn base(address: &str) -> Result<Url, BuildError> {
-    let wrong = |reason| BuildError::Address { reason };
-    let mut url =
-        Url::parse(address).map_err(|_| wrong("it is no URL like https://acme.example"))?;
-    if !matches!(url.scheme(), "https" | "http") {
-        return Err(wrong("it begins with neither https:// nor http://"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("it holds a user or a password, which are given on their own"));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("it has a query or a fragment"));
+fn base(address: &str, danger_plain_http: bool) -> Result<Url, EndpointError> {
+    let mut url = parse(address, danger_plain_http)?;
+    if url.query().is_some() {
+        return Err(EndpointError::Address { reason: "it has a query" });
     }
     if !url.path().ends_with('/') {
         let path = format!("{}/", url.path());
@@ -325,62 +291,13 @@ fn base(address: &str) -> Result<Url, BuildError> {
     Ok(url)
 }
 
-/// Whether the host is this machine (RFC 6761 section 6.3 for the names).
-fn is_local(host: &str) -> bool {
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    match bare.parse::<IpAddr>() {
-        Ok(ip) => ip.to_canonical().is_loopback(),
-        Err(_) => host == "localhost" || host.ends_with(".localhost"),
-    }
-}
-
-fn tls(roots: Option<&[u8]>, is_plain: bool) -> Result<ClientConfig, BuildError> {
-    let mut store = RootCertStore::empty();
-    match roots {
-        Some(pem) => {
-            for certificate in CertificateDer::pem_slice_iter(pem) {
-                let added = certificate.ok().map(|certificate| store.add(certificate));
-                if !matches!(added, Some(Ok(()))) {
-                    return Err(BuildError::Roots);
-                }
-            }
-            if store.is_empty() {
-                return Err(BuildError::Roots);
-            }
-        }
-        None if is_plain => {}
-        // One that cannot be read is missed when a server needs it.
-        None => {
-            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
-    }
-    // The host's choice of cryptography comes first.
-    let provider = CryptoProvider::get_default()
-        .cloned()
-        .unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()));
-    Ok(ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(BuildError::Tls)?
-        .with_root_certificates(store)
-        .with_no_client_auth())
-}
-
 /// Why there is no [`Client`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// The address cannot be used.
-    #[error("the server's address cannot be used: {reason}")]
-    Address {
-        /// Why not.
-        reason: &'static str,
-    },
-    /// Secrets would go over the network in plain text.
-    #[error("http://{host} would send secrets in plain text; use https://")]
-    PlainHttp {
-        /// The server.
-        host: String,
-    },
+    /// The server's address or the certificates cannot be used.
+    #[error(transparent)]
+    Server(#[from] EndpointError),
     /// Basic cannot carry the user's name.
     #[error("a user name has no colon and no control character")]
     User,
@@ -392,15 +309,6 @@ pub enum BuildError {
     /// An exchange was asked for, and no token was given.
     #[error("there is no token to exchange")]
     NothingToExchange,
-    /// The certificates are not PEM, or there are none.
-    #[error("the trusted certificates are not PEM certificates")]
-    Roots,
-    /// TLS cannot be set up.
-    #[error("TLS cannot be set up")]
-    Tls(#[source] rustls::Error),
-    /// The HTTP library cannot be set up.
-    #[error("HTTP cannot be set up")]
-    Http(#[source] reqwest::Error),
 }
 
 #[cfg(test)]
@@ -462,7 +370,8 @@ mod tests {
         let exchange = builder().person("alice", "x").exchanged(TokenExchange::new()).build();
         assert!(matches!(exchange, Err(BuildError::NothingToExchange)));
         assert!(matches!(builder().person("a:b", "x").build(), Err(BuildError::User)));
-        assert!(matches!(builder().roots("no pem").build(), Err(BuildError::Roots)));
+        let roots = builder().roots("no pem").build();
+        assert!(matches!(roots, Err(BuildError::Server(EndpointError::Roots))));
     }
 
     #[test]

@@ -42,9 +42,19 @@ impl Credential {
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, CredentialError> {
         let path = path.as_ref();
         let bytes = file::read(path)?;
-        let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-        let text = text.strip_suffix(b"\r").filter(|_| text.len() < bytes.len()).unwrap_or(text);
-        Self::read(text, &CredentialPlace::File(path.to_owned()))
+        Self::read(without_line_break(&bytes), &CredentialPlace::File(path.to_owned()))
+    }
+
+    /// The credential on standard input, which is read to its end, without one line break there.
+    ///
+    /// # Errors
+    /// [`CredentialError`] if it cannot be read, is empty or too long, or holds what no token has.
+    pub fn from_stdin() -> Result<Self, CredentialError> {
+        let place = CredentialPlace::Input;
+        let unreadable = |cause| CredentialError::unreadable(Path::new("standard input"), cause);
+        let bytes = file::read_bounded(std::io::stdin().lock()).map_err(unreadable)?;
+        let bytes = bytes.ok_or_else(|| CredentialError::TooLong { place: place.clone() })?;
+        Self::read(without_line_break(&bytes), &place)
     }
 
     /// The credential with this text, as it is.
@@ -100,6 +110,13 @@ impl fmt::Debug for Credential {
     }
 }
 
+fn without_line_break(bytes: &[u8]) -> &[u8] {
+    match bytes.strip_suffix(b"\n") {
+        Some(line) => line.strip_suffix(b"\r").unwrap_or(line),
+        None => bytes,
+    }
+}
+
 /// `b64token` of RFC 6750 section 2.1.
 fn is_allowed(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)
@@ -139,6 +156,8 @@ pub enum CredentialPlace {
     Variable(String),
     /// A file.
     File(PathBuf),
+    /// Standard input.
+    Input,
     /// A text that the program was given.
     Text,
 }
@@ -148,6 +167,7 @@ impl fmt::Display for CredentialPlace {
         match self {
             Self::Variable(name) => f.write_str(name),
             Self::File(path) => write!(f, "{}", path.display()),
+            Self::Input => f.write_str("standard input"),
             Self::Text => f.write_str("the token"),
         }
     }

@@ -1,7 +1,7 @@
 //! Files that hold a secret.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -28,14 +28,17 @@ pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CredentialError> {
             return Err(CredentialError::OpenToOthers { path: path.to_owned(), mode });
         }
     }
+    let bytes = read_bounded(file).map_err(unreadable)?;
+    bytes.ok_or_else(|| CredentialError::too_long(path.as_os_str()))
+}
+
+/// All that a reader gives; nothing if that is too long for a credential.
+pub(super) fn read_bounded(reader: impl Read) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     // Of its final size, so that no reallocation leaves a copy behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE_LEN + 1));
     let limit = u64::try_from(MAX_FILE_LEN + 1).unwrap_or(u64::MAX);
-    file.take(limit).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() > MAX_FILE_LEN {
-        return Err(CredentialError::too_long(path.as_os_str()));
-    }
-    Ok(bytes)
+    reader.take(limit).read_to_end(&mut bytes)?;
+    Ok((bytes.len() <= MAX_FILE_LEN).then_some(bytes))
 }
 
 /// A file, or the pipe of `<(...)`.

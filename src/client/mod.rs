@@ -7,7 +7,8 @@
 //!   its place, before anything is sent.
 //! - A file that others may read is not used, and a file that exists is not written to.
 //! - A [`Client`] speaks to one server. What it presents goes there and nowhere else: it follows no
-//!   redirect, and plain HTTP only reaches this machine unless told otherwise.
+//!   redirect, and plain HTTP only reaches this machine unless told otherwise. A proxy that the
+//!   environment names is told the server's name and nothing more, and nothing of this machine.
 //! - Nothing shows a secret: no `Debug`, no error, no URL in an error. What a server says is
 //!   cleaned of control characters and of the secret itself before anybody sees it.
 //! - Waiting has an end, answers have a bound, and only requests that can be repeated are repeated.
@@ -28,14 +29,14 @@
 //! A refusal is an error with what the server says:
 //!
 //! ```
-//! use hallpass::client::{BuildError, Client, Credential, CredentialError};
+//! use hallpass::client::{BuildError, Client, Credential, CredentialError, EndpointError};
 //!
 //! assert!(matches!(
 //!     Credential::from_text("acme_pat_x\n"),
 //!     Err(CredentialError::Character { position: 11, .. })
 //! ));
 //! let plain = Client::builder("http://acme.example").build();
-//! assert!(matches!(plain, Err(BuildError::PlainHttp { .. })));
+//! assert!(matches!(plain, Err(BuildError::Server(EndpointError::PlainHttp { .. }))));
 //! ```
 
 mod answer;
@@ -58,6 +59,8 @@ pub use file::{NewFile, NewFileError};
 pub use management::Management;
 pub use presentation::{Presentation, PresentationError};
 pub use request::Request;
+
+pub use crate::fetch::EndpointError;
 
 #[cfg(feature = "cli")]
 pub(crate) use error::harmless;

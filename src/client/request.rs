@@ -3,16 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::answer::Answer;
 use super::builder::{Client, Identity};
 use super::credential::Credential;
 use super::error::{ClientError, Refusal};
 use super::presentation::{Presentation, basic, insert};
+use crate::fetch::read;
 
 /// How long to wait for a busy server that does not say.
 const WAIT: Duration = Duration::from_secs(1);
@@ -129,9 +131,10 @@ impl<'a> Request<'a> {
                 && let Identity::Exchanged { session, .. } = &self.client.0.identity
                 && let Some(token) = &token
             {
-                session.reject(token);
                 is_renewed = true;
-                continue;
+                if session.reject(token) {
+                    continue;
+                }
             }
             let wait = refusal.retry_after.unwrap_or(WAIT);
             let is_busy = matches!(refusal.status, 429 | 503);
@@ -182,6 +185,10 @@ impl<'a> Request<'a> {
     ) -> Result<Answer, ClientError> {
         let client = &self.client.0;
         let failed = |error| ClientError::of(error, &client.server);
+        // As it was sent: Basic has another spelling of the secret.
+        let sent = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let sent = sent.and_then(|value| value.split_once(' '));
+        let sent = sent.map(|(_, credentials)| Zeroizing::new(credentials.to_owned()));
         let mut response = client.http.execute(request).await.map_err(failed)?;
         let status = response.status();
         if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
@@ -190,27 +197,18 @@ impl<'a> Request<'a> {
             let to = to.map_or("nowhere".to_owned(), |to| to.origin().ascii_serialization());
             return Err(ClientError::Redirected { server: client.server.clone(), to });
         }
-        let too_large =
-            || ClientError::TooLarge { server: client.server.clone(), limit: client.limits.answer };
         let limit = client.limits.answer;
-        let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
-        if announced.is_some_and(|length| length > limit) {
-            return Err(too_large());
-        }
-        let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if chunk.len() > limit - body.len() {
-                return Err(too_large());
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let too_large = || ClientError::TooLarge { server: client.server.clone(), limit };
+        let body =
+            Bytes::from(read(&mut response, limit).await.map_err(failed)?.ok_or_else(too_large)?);
         let headers = std::mem::take(response.headers_mut());
         if status.is_success() {
             let server = client.server.clone();
-            return Ok(Answer { server, status, headers, body: body.freeze() });
+            return Ok(Answer { server, status, headers, body });
         }
         let mut secrets: Vec<&str> = token.into_iter().map(Credential::expose).collect();
         secrets.extend(self.anonymous.map(Credential::expose));
+        secrets.extend(sent.as_deref().map(String::as_str));
         match &client.identity {
             Identity::Person { password, .. } => secrets.push(password),
             Identity::Session { cookie } => {

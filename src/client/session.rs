@@ -13,7 +13,8 @@ use crate::clock::{Clock, Timestamp};
 /// The most time before its end at which a token is renewed, in seconds. A token that lives less
 /// than five times as long is renewed when a fifth of its life is left.
 const MOST_AHEAD: i64 = 60;
-/// How long after a failed renewal nobody tries again while the old token is good.
+/// How long after a failed renewal nobody tries again while the old token is good, and how long
+/// after a refusal another refusal changes nothing.
 const PAUSE: TimeDelta = TimeDelta::seconds(5);
 
 /// A short-lived token that is there whenever it is needed, for any number of tasks.
@@ -37,6 +38,8 @@ struct State {
     attempts: u64,
     failure: Option<ClientError>,
     not_before: Option<Timestamp>,
+    /// When a token was last refused and forgotten.
+    rejected_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone)]
@@ -99,7 +102,7 @@ impl Session {
             Ok((token, seconds)) => {
                 let held = Held::new(token, asked_at, seconds);
                 let token = held.token.clone();
-                *state = State { held: Some(held), attempts: state.attempts, ..State::default() };
+                (state.held, state.failure, state.not_before) = (Some(held), None, None);
                 Ok(token)
             }
             Err(failure) => {
@@ -113,13 +116,24 @@ impl Session {
         }
     }
 
-    /// Forgets a token that a server refused.
-    pub(super) fn reject(&self, token: &Arc<Credential>) {
+    /// Forgets a token that a server refused; whether another one may be better.
+    ///
+    /// A server that refuses every token, say of this network, does not get a new one with every
+    /// request: after one was refused, the next is kept for a while.
+    pub(super) fn reject(&self, token: &Arc<Credential>) -> bool {
+        let now = self.clock.now();
         let mut state = self.state();
-        if state.held.as_ref().is_some_and(|held| Arc::ptr_eq(&held.token, token)) {
-            state.held = None;
-            state.failure = None;
+        let is_held = |held: &Held| Arc::ptr_eq(&held.token, token);
+        if !state.held.as_ref().is_some_and(is_held) {
+            return true;
         }
+        if state.rejected_at.is_some_and(|then| now < then.saturating_add(PAUSE)) {
+            return false;
+        }
+        state.held = None;
+        state.failure = None;
+        state.rejected_at = Some(now);
+        true
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -271,9 +285,23 @@ mod tests {
         session.reject(&first);
         assert_eq!(token(&session, &server).await, "t2");
         // Somebody else had the first one too.
-        session.reject(&first);
+        assert!(session.reject(&first));
         assert_eq!(token(&session, &server).await, "t2");
         assert_eq!(server.asked(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_refuses_every_token_does_not_get_one_with_every_request() {
+        let (clock, session) = world();
+        let server = Server::default();
+        let mut refused = 0;
+        for _ in 0..100 {
+            let held = session.token(|| server.renew()).await.unwrap();
+            refused += u64::from(!session.reject(&held));
+            clock.advance(TimeDelta::milliseconds(100));
+        }
+        // Ten seconds, and a new token every five.
+        assert_eq!((server.asked(), refused), (3, 98));
     }
 
     #[tokio::test]
@@ -289,6 +317,27 @@ mod tests {
         }
         server.gate.as_ref().unwrap().notify_one();
         assert_eq!(token(&session, &server).await, "t2");
+    }
+
+    #[tokio::test]
+    async fn who_waited_for_a_renewal_that_is_dropped_renews_once() {
+        let (_, session) = world();
+        let server = Server { gate: Some(Notify::new()), ..Server::default() };
+        let ask = || session.token(|| server.renew());
+        let mut dropped = Box::pin(ask());
+        let mut waiting: Vec<_> = (0..8).map(|_| Box::pin(ask())).collect();
+        let waker = std::task::Waker::noop();
+        let mut context = std::task::Context::from_waker(waker);
+        for asked in std::iter::once(&mut dropped).chain(&mut waiting) {
+            assert!(asked.as_mut().poll(&mut context).is_pending());
+        }
+        assert_eq!(server.asked(), 1);
+        drop(dropped);
+        server.gate.as_ref().unwrap().notify_one();
+        for asked in waiting {
+            assert_eq!(asked.await.unwrap().expose(), "t2");
+        }
+        assert_eq!(server.asked(), 2);
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub(super) struct Site {
     pub(super) js: Asset,
     pub(super) sign_in_page: Option<String>,
     pub(super) with_resources: bool,
+    pub(super) with_tenants: bool,
 }
 
 /// What the host puts around every page.
@@ -47,6 +48,7 @@ impl Console {
             css: String::new(),
             sign_in_page: None,
             with_resources: true,
+            with_tenants: false,
         }
     }
 
@@ -78,6 +80,7 @@ pub struct ConsoleBuilder {
     css: String,
     sign_in_page: Option<String>,
     with_resources: bool,
+    with_tenants: bool,
 }
 
 impl ConsoleBuilder {
@@ -135,6 +138,14 @@ impl ConsoleBuilder {
         self
     }
 
+    /// Lets administrators of everything say of which tenant they mean an owner: for apps whose
+    /// owners belong to tenants.
+    #[must_use]
+    pub fn with_tenants(mut self) -> Self {
+        self.with_tenants = true;
+        self
+    }
+
     /// Does not ask on which resources a token may be used: for apps that check none.
     #[must_use]
     pub fn without_resources(mut self) -> Self {
@@ -156,6 +167,7 @@ impl ConsoleBuilder {
             js: Asset::js(),
             sign_in_page: self.sign_in_page,
             with_resources: self.with_resources,
+            with_tenants: self.with_tenants,
         })))
     }
 }

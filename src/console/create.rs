@@ -57,6 +57,7 @@ pub(super) async fn send(sent: Sent) -> Result<Response, Fault> {
     let expiry = draft.expiry(visit, &mut errors)?;
     let resources = draft.resources(t, &mut errors)?;
     let networks = draft.networks(t, &mut errors);
+    errors.of_draft(visit, &draft.name, &draft.scopes);
     if !errors.is_empty() {
         return show(visit, source, draft, key, errors).await;
     }

@@ -8,14 +8,14 @@ use super::visit::Visit;
 use crate::engine::{IssueError, OwnerError, RotateError, SettingsError, UpdateError};
 use crate::policy::ExpiryError;
 use crate::scope::{ParseResourceError, ParseScopeError};
-use crate::token::{ParseNameError, TokenId};
+use crate::token::{ParseNameError, TokenId, TokenName};
 
 /// What is wrong with a form.
 #[derive(Debug, Default)]
 pub(super) struct Errors {
     all: Vec<FormError>,
-    conflict: bool,
-    outage: bool,
+    /// What the page is answered with, if not that the form is wrong.
+    status: Option<StatusCode>,
 }
 
 #[derive(Debug)]
@@ -46,17 +46,19 @@ impl Errors {
         self.all.push(FormError { field: Some(field), text: text.into(), link: None });
     }
 
+    /// What is plainly wrong with a form, to be said before anybody is asked for a password.
+    pub(super) fn of_draft(&mut self, visit: &Visit, name: &str, scopes: &[String]) {
+        let name = name.parse::<TokenName>().err().map(SettingsError::from);
+        let scope = scopes.is_empty().then_some(SettingsError::NoScope);
+        for error in name.iter().chain(&scope) {
+            self.all.extend(settings(visit, error).all);
+        }
+    }
+
     /// The status of the page that shows them.
     pub(super) fn status(&self) -> StatusCode {
-        if self.outage {
-            StatusCode::SERVICE_UNAVAILABLE
-        } else if self.conflict {
-            StatusCode::CONFLICT
-        } else if self.is_empty() {
-            StatusCode::OK
-        } else {
-            StatusCode::BAD_REQUEST
-        }
+        let usual = if self.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+        self.status.unwrap_or(usual)
     }
 
     fn one(field: &'static str, text: impl Into<String>) -> Self {
@@ -71,11 +73,12 @@ impl Errors {
     }
 
     fn conflict(self) -> Self {
-        Self { conflict: true, ..self }
+        Self { status: Some(StatusCode::CONFLICT), ..self }
     }
 
     fn outage(visit: &Visit) -> Self {
-        Self { outage: true, ..Self::whole(visit.console.texts.error_unavailable.clone()) }
+        let status = Some(StatusCode::SERVICE_UNAVAILABLE);
+        Self { status, ..Self::whole(visit.console.texts.error_unavailable.clone()) }
     }
 
     fn name_taken(visit: &Visit, by: &TokenId) -> Self {
@@ -115,6 +118,10 @@ impl Errors {
             UpdateError::Stale { .. } => Self::whole(t.error_stale.clone()).conflict(),
             UpdateError::Ended(_) | UpdateError::Exchanged => {
                 Self::whole(t.error_ended.clone()).conflict()
+            }
+            UpdateError::NotOwnSuspension => {
+                let status = Some(StatusCode::FORBIDDEN);
+                Self { status, ..Self::whole(t.error_not_own_suspension.clone()) }
             }
             UpdateError::Store(_) => Self::outage(visit),
             UpdateError::NotFound | UpdateError::Unconfirmed => return Err(Fault::NotFound),

@@ -202,7 +202,7 @@ pub(super) fn lifetime_value(lifetime: TimeDelta) -> String {
 /// The ends that are offered, and `keep` with this label.
 pub(super) fn expiries(
     policy: &Policy,
-    t: &Texts,
+    (t, now): (&Texts, Timestamp),
     chosen: &str,
     keep: Option<String>,
 ) -> Vec<Choice> {
@@ -226,8 +226,11 @@ pub(super) fn expiries(
     lifetimes.dedup();
     let allowed = policy.min_lifetime..=policy.max_lifetime;
     for lifetime in lifetimes {
-        if TimeDelta::try_days(lifetime).is_some_and(|delta| allowed.contains(&delta)) {
-            choices.push(choice(&lifetime.to_string(), days(lifetime, t)));
+        let delta = TimeDelta::try_days(lifetime).filter(|delta| allowed.contains(delta));
+        if let Some(delta) = delta {
+            let label = t.fill(&t.expiry_in, "span", &days(lifetime, t));
+            let label = t.fill(&label, "date", &date(now.saturating_add(delta)));
+            choices.push(choice(&lifetime.to_string(), label));
         }
     }
     choices.push(choice("date", t.expiry_on_date.to_string()));
@@ -294,7 +297,7 @@ impl Fields {
         Self {
             key: String::new(),
             version: 0,
-            expiries: expiries(policy, t, &draft.expiry, keep),
+            expiries: expiries(policy, (t, visit.now()), &draft.expiry, keep),
             first_date,
             last_date,
             presets: presets(visit, offered),
@@ -385,7 +388,8 @@ mod tests {
         let t = Texts::english();
         let policy = Policy { max_lifetime: TimeDelta::days(60), ..Policy::default() };
         let values = |policy: &Policy, chosen: &str, keep| {
-            let choices = expiries(policy, &t, chosen, keep);
+            let now = Timestamp::MIN;
+            let choices = expiries(policy, (&t, now), chosen, keep);
             choices.into_iter().map(|choice| choice.value).collect::<Vec<_>>()
         };
         assert_eq!(values(&policy, "30", None), ["7", "30", "60", "date"]);

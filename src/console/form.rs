@@ -2,6 +2,8 @@
 
 use zeroize::Zeroizing;
 
+use crate::credential::pairs;
+
 /// Longest body, in bytes.
 pub(super) const MAX_BODY: usize = 64 * 1024;
 /// Most fields of a form: all scopes of a catalog, or a page of tokens, and the rest.
@@ -19,11 +21,8 @@ impl Form {
     /// broken escape, bytes that are not UTF-8, a field that is given twice.
     pub(super) fn parse(text: &[u8]) -> Option<Self> {
         let mut fields: Vec<(String, Zeroizing<String>)> = Vec::new();
-        for pair in text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
-            let middle = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
-            let (name, value) = pair.split_at_checked(middle)?;
-            let name = unescape(name)?;
-            let value = unescape(value.strip_prefix(b"=").unwrap_or(value))?;
+        for pair in pairs(text) {
+            let (name, value) = pair?;
             let again = fields.iter().any(|(known, _)| *known == *name);
             if fields.len() == MAX_FIELDS || (again && !REPEATABLE.contains(&name.as_str())) {
                 return None;
@@ -58,24 +57,6 @@ impl Form {
         let kept = self.0.iter().filter(|(name, _)| !names.contains(&name.as_str()));
         kept.map(|(name, value)| (name.as_str(), value.as_str())).collect()
     }
-}
-
-fn unescape(text: &[u8]) -> Option<Zeroizing<String>> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
-    let mut rest = text.iter();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => hex(*rest.next()?)? << 4 | hex(*rest.next()?)?,
-            other => *other,
-        });
-    }
-    let text = std::str::from_utf8(&bytes).ok()?;
-    Some(Zeroizing::new(text.to_owned()))
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 /// A value as it stands in a query: everything but letters, digits and `-._~` escaped.

@@ -10,7 +10,10 @@ use super::query::Query;
 use super::router::page;
 use super::row::Row;
 use super::shell::Shell;
+use super::span::span;
 use super::visit::{Role, Visit};
+use crate::engine::Page;
+use crate::host::Administers;
 
 /// A column's heading.
 pub(super) struct Head {
@@ -32,6 +35,12 @@ struct List<'a> {
     s: Shell<'a>,
     title: String,
     admin: bool,
+    /// Whether tenants can be told apart.
+    tenants: bool,
+    /// What becomes of tokens that nobody uses.
+    idle: Option<String>,
+    /// What to say where nothing is listed.
+    blank: (&'a str, &'a str),
     here: String,
     q: Query,
     shows: Vec<Choice>,
@@ -51,14 +60,33 @@ pub(super) async fn list(visit: &Visit, role: Role) -> Result<Response, Fault> {
     let q = Query::read(&visit.query()?)?;
     let admin = role == Role::Administrator;
     let administered = admin.then(|| visit.who.administered());
+    let everything = matches!(administered, Some(Administers::Everything));
+    let tenants = everything && visit.console.with_tenants;
+    let t = &visit.console.texts;
+    // Several tenants may have an owner of the name, and one letter is in every other name.
+    let too_little = if tenants && !q.owner.is_empty() && q.tenant.is_empty() {
+        Some((&*t.tenant_title, &*t.tenant_text))
+    } else if admin && q.owner.is_empty() && q.text.chars().count() == 1 {
+        Some((&*t.short_title, &*t.short_text))
+    } else {
+        None
+    };
     let request = q.request(administered, visit.now())?;
-    let found = visit.looking(role)?.list(&request).await?;
+    let looking = visit.looking(role)?;
+    let found = match too_little {
+        Some(_) => Page { tokens: Vec::new(), next: None },
+        None => looking.list(&request).await?,
+    };
     let s = visit.shell(role)?;
+    let idle = visit.console.hallpass().policy().max_idle;
     let here = if admin { s.url("/admin") } else { s.home().to_owned() };
     let title = if admin { &s.t.admin_title } else { &s.t.list_title };
     let list = List {
         title: title.to_string(),
         admin,
+        idle: idle.map(|longest| t.fill(&t.list_idle, "span", &span(longest, t))),
+        tenants: tenants || !q.tenant.is_empty(),
+        blank: too_little.unwrap_or((&t.no_match_title, &t.no_match_text)),
         shows: q.shows(s.t),
         sorts: q.sorts(s.t),
         heads: heads(&s, &q, &here, admin),

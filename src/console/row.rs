@@ -50,7 +50,12 @@ pub(super) struct Row {
     pub(super) status: &'static str,
     pub(super) status_label: String,
     pub(super) live: bool,
-    pub(super) suspended: bool,
+    pub(super) suspended: Option<When>,
+    pub(super) suspended_by: String,
+    /// What to know of its suspension.
+    pub(super) suspended_note: String,
+    pub(super) can_suspend: bool,
+    pub(super) can_resume: bool,
     pub(super) created: When,
     pub(super) created_by: String,
     pub(super) rotated: Option<When>,
@@ -82,6 +87,9 @@ impl Row {
             format!("{}: {until}", t.old_secret)
         });
         let (label, class) = label(status, soon, t);
+        let suspension = token.suspension.as_ref();
+        let by_owner = suspension.is_some_and(|suspension| suspension.by == Actor::Owner);
+        let for_all = role == Role::Administrator;
         Self {
             id: token.id.to_string(),
             visible_id: format!("{}_{}_{}", hallpass.brand(), token.kind, token.id),
@@ -90,7 +98,7 @@ impl Row {
             description: token.description.clone(),
             owner: token.owner.to_string(),
             tenant: (token.tenant != Tenant::DEFAULT).then(|| token.tenant.to_string()),
-            show_owner: role == Role::Administrator,
+            show_owner: for_all,
             more_scopes: scopes.len().saturating_sub(FEW),
             all_scopes: scopes.join(" "),
             scopes: scopes.iter().take(FEW).cloned().collect(),
@@ -105,7 +113,15 @@ impl Row {
             status: class,
             status_label: label.to_owned(),
             live: status.is_live(),
-            suspended: token.suspended_at.is_some(),
+            suspended: suspension.map(|suspension| when(suspension.at)),
+            suspended_by: suspension.map(|suspension| by(&suspension.by, t)).unwrap_or_default(),
+            suspended_note: match suspension.map(|suspension| &suspension.by) {
+                Some(Actor::Admin(_)) => t.banner_suspended_by_admin.to_string(),
+                Some(Actor::System) => t.banner_suspended_by_app.to_string(),
+                _ => t.banner_suspended.to_string(),
+            },
+            can_suspend: status.is_live() && (suspension.is_none() || for_all && by_owner),
+            can_resume: status.is_live() && suspension.is_some() && (for_all || by_owner),
             created: when(token.created_at),
             created_by: by(&token.created_by, t),
             rotated: token.rotation.map(|last| when(last.rotated_at)),

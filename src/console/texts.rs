@@ -78,6 +78,7 @@ texts! {
     list_title = "Personal access tokens";
     list_lead = "Scripts and tools use a token in place of your password. Each can do what you allow it, until it expires or you revoke it.";
     admin_title = "All tokens";
+    list_idle = "One that is not used for {span} is revoked.";
     admin_lead = "Tokens of every owner you look after. You can suspend and revoke them; their secrets are nobody's to see.";
     new_token = "New token";
     search_label = "Search";
@@ -128,6 +129,7 @@ texts! {
     expiry = "Expiration";
     expiry_date = "Last day";
     expiry_date_hint = "It works through this day, in UTC.";
+    expiry_in = "{span} ({date})";
     expiry_default = "Default ({span})";
     expiry_keep = "Keep: {end}";
     expiry_on_date = "Choose a day…";
@@ -172,9 +174,15 @@ texts! {
     regenerate = "Regenerate";
     copy = "Copy";
     suspend = "Suspend";
+    suspend_over = "Suspend as administrator";
     resume = "Resume";
     revoke = "Revoke";
     owner = "Owner";
+    short_title = "What are you looking for?";
+    short_text = "Search for at least two characters, or name an owner.";
+    tenant = "Tenant";
+    tenant_title = "In which tenant?";
+    tenant_text = "Several tenants can have an owner of this name. Say which one you mean.";
     expires = "Expires";
     last_used = "Last used";
     status = "Status";
@@ -184,10 +192,13 @@ texts! {
     created_by_app = "by the app";
     created_by_token = "by token {id}";
     rotated = "Regenerated";
+    suspended_on = "Suspended";
     revoked_on = "Revoked";
     never_used = "Never";
     never_expires = "Never";
     banner_soon = "It expires {when}. Regenerate it in time, and what uses it goes on working.";
+    banner_suspended_by_admin = "Suspended by an administrator: whoever presents it is refused, and only an administrator can resume it.";
+    banner_suspended_by_app = "Suspended by the app: whoever presents it is refused, and only an administrator can resume it.";
     banner_suspended = "It is suspended: whoever presents it is refused until it is resumed.";
     banner_expired = "It has expired and cannot be used any more. You can copy its settings into a new one.";
     banner_revoked = "It is revoked, for good. You can copy its settings into a new one.";
@@ -267,6 +278,7 @@ texts! {
     error_owner_kind = "Accounts like yours cannot hold tokens.";
     error_quota = "You hold {n} token, the most allowed. Revoke one first.|You hold {n} tokens, the most allowed. Revoke one first.";
     error_stale = "The token was changed in the meantime, perhaps in another tab. Look at it again, then make your change.";
+    error_not_own_suspension = "An administrator suspended the token. Only an administrator can resume it.";
     error_ended = "The token has ended and cannot be changed.";
     error_form_used = "This form was used already. Open a new one.";
     error_unavailable = "That cannot be done right now. Nothing you entered is lost; try again in a moment.";

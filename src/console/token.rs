@@ -105,7 +105,7 @@ fn banner(row: &Row, t: &Texts) -> Option<String> {
     match row.status {
         "revoked" => Some(t.banner_revoked.to_string()),
         "expired" => Some(t.banner_expired.to_string()),
-        "suspended" => Some(t.banner_suspended.to_string()),
+        "suspended" => Some(row.suspended_note.clone()),
         _ if row.soon => {
             let when = row.expires.as_ref().map(|end| end.text.as_str()).unwrap_or_default();
             Some(t.fill(&t.banner_soon, "when", when))
@@ -144,6 +144,7 @@ pub(super) async fn save(Path(id): Path<String>, sent: Sent) -> Result<Response,
     if !same_networks(&token, networks.as_deref()) {
         edit = edit.networks(networks);
     }
+    errors.of_draft(visit, &draft.name, &draft.scopes);
     if !errors.is_empty() {
         let view = View { draft, version, errors, said: None };
         return show(visit, Role::Owner, &token, view).await;

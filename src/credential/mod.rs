@@ -57,7 +57,7 @@ mod challenge;
 pub mod conformance;
 mod duties;
 mod extract;
-#[cfg(any(feature = "oauth", feature = "api"))]
+#[cfg(any(feature = "oauth", feature = "host", feature = "api", feature = "console"))]
 mod form;
 mod limits;
 mod problem;
@@ -74,8 +74,14 @@ pub use duties::Duties;
 pub(crate) use extract::Found;
 #[cfg(feature = "api")]
 pub(crate) use extract::Presented;
-#[cfg(any(feature = "oauth", feature = "api"))]
+#[cfg(feature = "oauth")]
 pub(crate) use form::decode;
+#[cfg(feature = "host")]
+pub(crate) use form::decode_leniently;
+#[cfg(any(feature = "oauth", feature = "api"))]
+pub(crate) use form::is_clean;
+#[cfg(any(feature = "oauth", feature = "api", feature = "console"))]
+pub(crate) use form::pairs;
 pub use limits::{MAX_CREDENTIAL_LEN, MAX_HEADER_LINES, MAX_OPAQUE_LEN, MAX_URI_LEN};
 pub use problem::Problem;
 pub use rejection::Rejection;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::event::{EventSink, Events, NoEvents};
+use super::event::{EventSink, Events};
+use super::notice::LastRound;
 use super::usage::Uses;
 use super::{Engine, Hallpass};
 use crate::clock::{Clock, SystemClock};
@@ -25,7 +26,7 @@ pub struct HallpassBuilder {
     policy: Policy,
     owners: Option<Box<dyn OwnerDirectory>>,
     peppers: PepperRing,
-    events: Box<dyn EventSink>,
+    events: Option<Box<dyn EventSink>>,
     clock: Box<dyn Clock>,
     entropy: Box<dyn Entropy>,
     cursor_key: Option<CursorKey>,
@@ -41,7 +42,7 @@ impl HallpassBuilder {
             policy: Policy::default(),
             owners: None,
             peppers: PepperRing::none(),
-            events: Box::new(NoEvents),
+            events: None,
             clock: Box::new(SystemClock),
             entropy: Box::new(OsEntropy),
             cursor_key: None,
@@ -91,10 +92,11 @@ impl HallpassBuilder {
         self
     }
 
-    /// Where events go; nowhere unless given.
+    /// Where events go; nowhere unless given, and then [expiry notices](Policy::expiry_notices) are
+    /// left to other nodes.
     #[must_use]
     pub fn events(mut self, events: impl EventSink) -> Self {
-        self.events = Box::new(events);
+        self.events = Some(Box::new(events));
         self
     }
 
@@ -147,6 +149,8 @@ impl HallpassBuilder {
         self.store.attach(&catalog);
         Ok(Hallpass(Arc::new(Engine {
             uses: Uses::new(self.policy.last_use_interval),
+            noticed: LastRound::default(),
+            idle_checked: LastRound::default(),
             events: Events::new(self.events),
             store: self.store,
             brands,

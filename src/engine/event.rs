@@ -6,11 +6,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
+use chrono::TimeDelta;
+
 use super::denial::DenialReason;
 use super::owner_event::OwnerChange;
 use super::verified::Verified;
 use crate::clock::Timestamp;
-use crate::token::{Actor, Kind, Owner, RevocationReason, Tenant, Token, TokenId};
+use crate::token::{Actor, Kind, Owner, RevocationReason, Tenant, Token, TokenId, TokenName};
 
 /// Something that happened. No event holds a secret, a digest or a pepper.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +53,19 @@ pub enum Event {
         by: Actor,
         /// Why.
         reason: RevocationReason,
+    },
+    /// A token is about to end, or has just ended: its owner should be told. Each of policy's
+    /// [notices](crate::Policy::expiry_notices) is given once for an end, however many nodes there
+    /// are; twice only where a node ended between giving it and noting that.
+    Expiring {
+        /// The token.
+        token: Subject,
+        /// What the owner calls it.
+        name: TokenName,
+        /// The first instant at which it is no longer usable.
+        expires_at: Timestamp,
+        /// Which notice it is: so long before the end it was due. Zero: the token has ended.
+        lead: TimeDelta,
     },
     /// The host app told that an owner changed.
     OwnerChanged {
@@ -208,19 +223,25 @@ impl<S: EventSink + ?Sized> EventSink for Arc<S> {
 /// The sink as the engine uses it: panics are contained, and refusals are thinned out.
 #[derive(Debug)]
 pub(super) struct Events {
-    sink: Box<dyn EventSink>,
+    sink: Option<Box<dyn EventSink>>,
     denials: [Throttle; DenialReason::ALL.len()],
     alarms: Throttle,
 }
 
 impl Events {
-    pub(super) fn new(sink: Box<dyn EventSink>) -> Self {
+    pub(super) fn new(sink: Option<Box<dyn EventSink>>) -> Self {
         Self { sink, denials: Default::default(), alarms: Throttle::default() }
     }
 
+    /// Whether there is a sink.
+    pub(super) fn are_heard(&self) -> bool {
+        self.sink.is_some()
+    }
+
     pub(super) fn emit(&self, at: Timestamp, event: &Event) {
+        let Some(sink) = &self.sink else { return };
         // The change the event tells of has happened; a broken sink cannot take it back.
-        let _ = catch_unwind(AssertUnwindSafe(|| self.sink.emit(at, event)));
+        let _ = catch_unwind(AssertUnwindSafe(|| sink.emit(at, event)));
     }
 
     /// Reports a refusal, or counts it if there were many in this second.

@@ -7,13 +7,19 @@ use chrono::TimeDelta;
 use super::denial::{DenialReason, Outage, VerifyError, denied};
 use super::event::{Event, Subject};
 use super::issue::{Draft, IssueError, Issued};
+#[cfg(feature = "jwt")]
+use super::judge::Purpose;
 use super::settings::{ScopeWish, SettingsError, check_parties};
 use super::verified::{Context, Verified};
 use super::{Engine, Hallpass};
 use crate::clock::Timestamp;
 use crate::policy::ExpiryError;
 use crate::scope::{Resources, Scope, ScopeSet};
+#[cfg(feature = "jwt")]
+use crate::store::Facts;
 use crate::store::StoreError;
+#[cfg(feature = "jwt")]
+use crate::token::RevocationReason;
 use crate::token::{EntropyError, Kind, KindSet, Networks, Status, Tenant, Token};
 
 /// What to exchange a token for.
@@ -196,6 +202,36 @@ impl Hallpass {
         engine.exchange(&verified, exchange, (now, context.ip)).await
     }
 
+    /// The same for a token that is signed and has no secret. `sign` is given its record, once that
+    /// is durable, and the scopes it grants.
+    #[cfg(feature = "jwt")]
+    pub(crate) async fn exchange_signed<T>(
+        &self,
+        text: &str,
+        context: &Context<'_>,
+        exchange: Exchange,
+        sign: impl FnOnce(&Token, &ScopeSet, Timestamp) -> Result<T, ExchangeError>,
+    ) -> Result<(T, Token), ExchangeError> {
+        let engine = &*self.0;
+        let now = context.now.unwrap_or_else(|| engine.clock.now());
+        let kinds = context.kinds.and(EXCHANGEABLE);
+        let verified = self.verify(text, &Context { now: Some(now), kinds, ..*context }).await?;
+        let draft = engine.exchanged(&verified, exchange, (now, context.ip)).await?;
+        let record = engine.store_signed(draft, now).await?;
+        engine.tell_exchanged(&record.token, now);
+        let facts = Facts::of(&record, &engine.catalog);
+        let case = (&Context::default(), now, Purpose::Look);
+        let standing = engine.standing(&facts, case).await.map_err(ExchangeError::from);
+        match standing.and_then(|standing| sign(&record.token, standing.scopes(), now)) {
+            Ok(signed) => Ok((signed, record.token)),
+            Err(error) => {
+                // Nobody has it; if this fails it ends by itself.
+                let _ = self.revoke(&record.token.id, RevocationReason::Requested).await;
+                Err(error)
+            }
+        }
+    }
+
     /// Exchanges a token that was just verified, where the text is not at hand any more: behind
     /// the HTTP boundary. As [`exchange`](Self::exchange) otherwise.
     ///
@@ -221,6 +257,24 @@ impl Engine {
         exchange: Exchange,
         (now, ip): (Timestamp, Option<IpAddr>),
     ) -> Result<Issued, ExchangeError> {
+        let draft = self.exchanged(verified, exchange, (now, ip)).await?;
+        let issued: Issued = self.store_new(draft, false, now).await?.into();
+        self.tell_exchanged(&issued.token, now);
+        Ok(issued)
+    }
+
+    fn tell_exchanged(&self, token: &Token, now: Timestamp) {
+        let (by, parent) = (token.created_by.clone(), token.parent);
+        self.events.emit(now, &Event::Issued { token: Subject::from(token), by, parent });
+    }
+
+    /// Checks what is asked for and makes of it all of a token but its id.
+    async fn exchanged(
+        &self,
+        verified: &Verified,
+        exchange: Exchange,
+        (now, ip): (Timestamp, Option<IpAddr>),
+    ) -> Result<Draft, ExchangeError> {
         let refused = |reason| {
             self.events.denied(now, (Some(*verified.id()), reason), ip);
             ExchangeError::from(denied(Some(verified.id()), reason))
@@ -260,10 +314,11 @@ impl Engine {
             return Err(SettingsError::NoScope.into());
         }
         let own = verified.resources().cloned().unwrap_or_default();
-        let resources = exchange.resources.unwrap_or_else(|| own.clone());
-        if !own.contains(&resources) {
-            return Err(ExchangeError::WiderResources);
-        }
+        let resources = match exchange.resources {
+            None => own,
+            Some(asked) if own.contains(&asked) => asked,
+            Some(_) => return Err(ExchangeError::WiderResources),
+        };
         let audience = self.exchange_audience(verified, exchange.audience)?;
         let expires_at =
             self.policy.exchange_expiry(exchange.lifetime, verified.expires_at(), now)?;
@@ -286,15 +341,7 @@ impl Engine {
         if exchange.unless_networked && token.networks != Networks::Anywhere {
             return Err(refused(DenialReason::WrongNetwork));
         }
-        let draft = Draft::new(token, None, self.policy.exchange_quota);
-        let issued: Issued = self.store_new(draft, false, now).await?.into();
-        let event = Event::Issued {
-            token: Subject::from(&issued.token),
-            by: verified.actor(),
-            parent: Some(parent.id),
-        };
-        self.events.emit(now, &event);
-        Ok(issued)
+        Ok(Draft::new(token, None, self.policy.exchange_quota))
     }
 
     /// For whom an exchanged token is. A token for somebody never becomes one for somebody else,

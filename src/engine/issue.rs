@@ -438,18 +438,50 @@ impl Engine {
         unique_name: bool,
         now: Timestamp,
     ) -> Result<Made, IssueError> {
+        let named = |record: &mut Record| {
+            let (plain, id) =
+                PlainToken::generate(self.brands.current(), record.token.kind, &*self.entropy)?;
+            record.token.id = id;
+            record.digest = self.digest_of(&plain)?;
+            Ok(plain)
+        };
+        let (plain, record) = self.store_named(draft, unique_name, now, named).await?;
+        Ok(Made { plain, record })
+    }
+
+    /// Gives a draft an id that will be signed, and stores it. It has no secret.
+    #[cfg(feature = "jwt")]
+    pub(super) async fn store_signed(
+        &self,
+        draft: Draft,
+        now: Timestamp,
+    ) -> Result<Box<Record>, IssueError> {
+        let named = |record: &mut Record| {
+            record.token.id = TokenId::generate(&*self.entropy)?;
+            record.digest = self.peppers.digest_of_none(&*self.entropy)?;
+            Ok(())
+        };
+        let ((), record) = self.store_named(draft, false, now, named).await?;
+        Ok(record)
+    }
+
+    /// Stores a draft under an id of its own.
+    async fn store_named<T>(
+        &self,
+        draft: Draft,
+        unique_name: bool,
+        now: Timestamp,
+        named: impl Fn(&mut Record) -> Result<T, EntropyError>,
+    ) -> Result<(T, Box<Record>), IssueError> {
         /// An id that is taken already is as good as impossible; two in a row are a broken
         /// generator.
         const ATTEMPTS: u32 = 2;
         let Draft { mut record, quota } = draft;
         let admission = Admission { now, quota, unique_name };
         for attempt in 1.. {
-            let (plain, id) =
-                PlainToken::generate(self.brands.current(), record.token.kind, &*self.entropy)?;
-            record.token.id = id;
-            record.digest = self.digest_of(&plain)?;
+            let given = named(&mut record)?;
             match self.store.insert(&record, &admission).await {
-                Ok(()) => return Ok(Made { plain, record }),
+                Ok(()) => return Ok((given, record)),
                 Err(StoreError::Conflict(Conflict::IdTaken)) if attempt < ATTEMPTS => {}
                 Err(StoreError::Conflict(Conflict::Replayed { id })) => {
                     return Err(self.replayed(&id, record.idempotency).await);

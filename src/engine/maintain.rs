@@ -3,6 +3,10 @@
 use super::event::Event;
 use super::{Engine, Hallpass};
 use crate::store::{Purge, StoreError};
+use crate::token::{Kind, KindSet};
+
+/// Kinds of token that stand by themselves, and that people look after.
+pub(super) const STANDING: KindSet = KindSet::only(Kind::Personal).with(Kind::Application);
 
 /// Uses written in one step of the store.
 const USES_PER_STEP: usize = 1000;
@@ -17,22 +21,31 @@ pub struct Maintenance {
     pub uses: u64,
     /// Last uses that were lost since the last round because too many waited.
     pub uses_dropped: u64,
+    /// Expiry notices that were given.
+    pub notices: u64,
+    /// Tokens that were revoked because they were idle.
+    pub idle: u64,
     /// Ended records that were removed.
     pub purged: u64,
 }
 
 impl Hallpass {
-    /// Writes the last uses that wait and removes records that ended longer ago than policy keeps
-    /// them. Call it every half minute or so; missing a call loses nothing but, when more than
-    /// 65,536 tokens were used meanwhile, the last use of some.
+    /// Writes the last uses that wait, gives the [expiry notices](crate::Policy::expiry_notices)
+    /// that are due, once an hour revokes what was [idle](crate::Policy::max_idle) for too long,
+    /// and removes records that ended longer ago than policy keeps them. Call it every half minute
+    /// or so, on every node or on one; missing a call loses nothing but, when more than 65,536
+    /// tokens were used meanwhile, the last use of some.
     ///
     /// # Errors
     /// [`StoreError`] if the store failed; what was not done is done next time.
     pub async fn maintain(&self) -> Result<Maintenance, StoreError> {
         let engine = &*self.0;
         let now = engine.clock.now();
-        // A use that cannot be written keeps nothing else from being done.
+        // What cannot be done keeps nothing else from being done, but that nothing is idle for
+        // sure while uses are not written.
         let written = engine.flush_uses().await;
+        let notices = engine.give_notices(now).await;
+        let idle = if written.is_ok() { engine.revoke_idle(now).await } else { Ok(0) };
         let uses_dropped = engine.uses.take_dropped();
         let mut done = Maintenance { uses_dropped, ..Maintenance::default() };
         if done.uses_dropped > 0 {
@@ -54,7 +67,7 @@ impl Hallpass {
         if done.purged > 0 {
             engine.events.emit(now, &Event::Purged { count: done.purged });
         }
-        done.uses = written?;
+        (done.uses, done.notices, done.idle) = (written?, notices?, idle?);
         Ok(done)
     }
 

@@ -9,11 +9,13 @@ mod denial;
 mod duplicate;
 mod event;
 mod exchange;
+mod idle;
 mod introspect;
 mod issue;
 mod judge;
 mod list;
 mod maintain;
+mod notice;
 mod offer;
 mod on_behalf;
 mod owner_event;
@@ -38,6 +40,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use self::event::Events;
+use self::notice::LastRound;
 use self::usage::Uses;
 use crate::clock::{Clock, Timestamp};
 use crate::owner::OwnerDirectory;
@@ -100,6 +103,8 @@ pub(crate) struct Engine {
     clock: Box<dyn Clock>,
     entropy: Box<dyn Entropy>,
     uses: Uses,
+    noticed: LastRound,
+    idle_checked: LastRound,
     cursor_key: Zeroizing<[u8; 32]>,
 }
 

@@ -283,7 +283,7 @@ impl super::Engine {
         Ok(spared)
     }
 
-    async fn revoke(
+    pub(super) async fn revoke(
         &self,
         filter: Filter,
         (by, reason): (Actor, RevocationReason),

@@ -284,11 +284,13 @@ impl Engine {
             }
             _ => (Some(Some(record.digest.clone())), fresh),
         };
+        let new_end = (end != token.expires_at).then_some(end);
         let change = Change {
             digest: Some(self.digest_of(&plain)?),
             superseded,
             rotation: Some(Some(rotation)),
-            expires_at: (end != token.expires_at).then_some(end),
+            expires_at: new_end,
+            notices: new_end.map(|end| self.policy.notices_at_start(end, now)),
             ..Change::default()
         };
         let updated = self.store.update(&token.id, token.version, &change, now).await?;

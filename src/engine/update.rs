@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::policy::{Expiry, ExpiryError};
 use crate::scope::{Resources, ScopeSet};
 use crate::store::{Change, Conflict, StoreError};
-use crate::token::{Metadata, Networks, Record, Status, Token, TokenId};
+use crate::token::{Actor, Metadata, Networks, Record, Status, Suspension, Token, TokenId};
 
 /// New settings of a token. What is not given stays as it is.
 #[derive(Debug, Clone, Default)]
@@ -133,6 +133,9 @@ pub enum UpdateError {
         /// The token that has it.
         by: TokenId,
     },
+    /// Somebody else than the owner set the token aside, and the owner cannot take it back.
+    #[error("an administrator suspended the token; only an administrator can resume it")]
+    NotOwnSuspension,
     /// A token from an exchange or a refresh, or one to refresh with, cannot be changed.
     #[error("an exchanged or refreshed token cannot be changed")]
     Exchanged,
@@ -220,68 +223,81 @@ impl OnBehalf<'_> {
             return Err(UpdateError::Exchanged);
         }
         let change = self.change(edit, &record, now).await?;
-        self.commit(id, (record, change, Update::Settings), now).await
+        self.commit(&record.token, (change, Update::Settings), now).await
     }
 
-    /// Sets a live token aside until it is resumed. Suspending a suspended one changes nothing.
+    /// Sets a live token aside until it is resumed. Suspending a suspended one changes nothing,
+    /// but that what its owner suspended becomes the doing of whoever is above the owner.
     ///
     /// # Errors
     /// [`UpdateError`] tells what is not allowed or failed.
     pub async fn suspend(&self, id: &TokenId) -> Result<Token, UpdateError> {
-        let now = self.engine.clock.now();
-        let record = self.reach(id).await?;
-        self.engine.check_open(&record, None, now)?;
-        if record.token.suspended_at.is_some() {
-            return Ok(record.token);
-        }
-        let change = Change { suspended_at: Some(Some(now)), ..Change::default() };
-        self.commit(id, (record, change, Update::Suspended), now).await
+        self.set_aside(id, Update::Suspended).await
     }
 
-    /// Takes a suspended token back. Resuming one that is not suspended changes nothing.
+    /// Takes a suspended token back. Resuming one that is not suspended changes nothing. An owner
+    /// can take back only what it suspended itself.
     ///
     /// # Errors
     /// [`UpdateError`] tells what is not allowed or failed.
     pub async fn resume(&self, id: &TokenId) -> Result<Token, UpdateError> {
-        let now = self.engine.clock.now();
-        let record = self.reach(id).await?;
-        self.engine.check_open(&record, None, now)?;
-        if record.token.suspended_at.is_none() {
-            return Ok(record.token);
-        }
-        self.confirm(now)?;
-        let change = Change { suspended_at: Some(None), ..Change::default() };
-        self.commit(id, (record, change, Update::Resumed), now).await
+        self.set_aside(id, Update::Resumed).await
     }
 
-    /// Writes a change. Suspending and resuming mean the same on a newer record, so they are tried
-    /// again there; other changes were checked against the record they saw.
-    async fn commit(
-        &self,
-        id: &TokenId,
-        (mut record, change, what): (Record, Change, Update),
-        now: Timestamp,
-    ) -> Result<Token, UpdateError> {
-        for attempt in 1.. {
-            let version = record.token.version;
-            match self.engine.store.update(id, version, &change, now).await {
-                Ok(Some(record)) => {
-                    let token = Subject::from(&record.token);
-                    let by = self.caller.actor();
-                    self.engine.events.emit(now, &Event::Updated { token, by, what });
-                    return Ok(record.token);
-                }
-                Ok(None) => return Err(UpdateError::NotFound),
-                Err(StoreError::Conflict(Conflict::Stale { .. }))
-                    if attempt < ATTEMPTS && what != Update::Settings =>
-                {
-                    record = self.reach(id).await?;
-                    self.engine.check_open(&record, None, now)?;
-                }
-                Err(error) => return Err(error.into()),
+    /// Suspends or resumes. Where another change came before, it is decided anew.
+    async fn set_aside(&self, id: &TokenId, what: Update) -> Result<Token, UpdateError> {
+        let now = self.engine.clock.now();
+        let mut attempt = 1;
+        loop {
+            let record = self.reach(id).await?;
+            self.engine.check_open(&record, None, now)?;
+            let Some(suspension) = self.suspension(&record.token, what, now)? else {
+                return Ok(record.token);
+            };
+            let change = Change { suspension: Some(suspension), ..Change::default() };
+            match self.commit(&record.token, (change, what), now).await {
+                Err(UpdateError::Stale { .. }) if attempt < ATTEMPTS => attempt += 1,
+                done => return done,
             }
         }
-        Err(UpdateError::Stale { current: record.token.version })
+    }
+
+    /// What suspending or resuming makes of a token; `None` if it stays as it is.
+    fn suspension(
+        &self,
+        token: &Token,
+        what: Update,
+        now: Timestamp,
+    ) -> Result<Option<Option<Suspension>>, UpdateError> {
+        let by = self.caller.actor();
+        let above_owner = by != Actor::Owner;
+        match (&token.suspension, what) {
+            (None, Update::Suspended) => Ok(Some(Some(Suspension { at: now, by }))),
+            (Some(Suspension { at, by: Actor::Owner }), Update::Suspended) if above_owner => {
+                Ok(Some(Some(Suspension { at: *at, by })))
+            }
+            (Some(Suspension { by, .. }), Update::Resumed)
+                if above_owner || *by == Actor::Owner =>
+            {
+                self.confirm(now)?;
+                Ok(Some(None))
+            }
+            (Some(_), Update::Resumed) => Err(UpdateError::NotOwnSuspension),
+            _ => Ok(None),
+        }
+    }
+
+    async fn commit(
+        &self,
+        token: &Token,
+        (change, what): (Change, Update),
+        now: Timestamp,
+    ) -> Result<Token, UpdateError> {
+        let updated = self.engine.store.update(&token.id, token.version, &change, now).await?;
+        let token = updated.ok_or(UpdateError::NotFound)?.token;
+        let event = Event::Updated { token: Subject::from(&token), by: self.caller.actor(), what };
+        self.engine.events.emit(now, &event);
+        Ok(token)
     }
 
     /// Checks an edit against a record and makes a change of it.
@@ -337,6 +353,7 @@ impl OnBehalf<'_> {
                 (Some(old), Some(new)) => new > old,
             };
             change.expires_at = Some(end);
+            change.notices = Some(engine.policy.notices_at_start(end, now));
         }
         change.metadata = edit.metadata;
         if widens {

@@ -6,7 +6,7 @@
 //! # Rules
 //! - The host's own session says who is signed in ([`CallerResolver`]). A request that carries a
 //!   token of the app, in whatever header or in the query, is refused before the host is asked:
-//!   tokens do not manage tokens.
+//!   tokens do not manage tokens. An app with JWTs names their issuer with `HostBuilder::jwt`.
 //! - What issues, rotates, widens or revokes in bulk wants a confirmation not older than policy
 //!   says, by password, passkey or whatever the host has ([`Confirmation`]). It belongs to one
 //!   session, attempts are counted, and a token is never taken for a password.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use http::HeaderMap;
-use http::header::{AUTHORIZATION, COOKIE};
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use http::header::COOKIE;
 use http::request::Parts;
 
 use super::attempts::Attempts;
@@ -13,7 +13,10 @@ use super::confirmation::Confirmation;
 use super::csrf::{CsrfKey, CsrfRefused, Origin, ParseOriginError};
 use super::signed_in::{CallerResolver, HostOutage, SignedIn};
 use crate::clock::Timestamp;
+use crate::credential::decode_leniently;
 use crate::engine::Hallpass;
+#[cfg(feature = "jwt")]
+use crate::jwt::JwtIssuer;
 use crate::token::EntropyError;
 
 /// Longest secret that is handed to the host, in bytes.
@@ -28,6 +31,8 @@ pub struct Host(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     hallpass: Hallpass,
+    #[cfg(feature = "jwt")]
+    jwt: Option<JwtIssuer>,
     callers: Box<dyn CallerResolver>,
     confirmation: Box<dyn Confirmation>,
     origin: Origin,
@@ -46,6 +51,8 @@ impl Host {
     ) -> HostBuilder {
         HostBuilder {
             hallpass,
+            #[cfg(feature = "jwt")]
+            jwt: None,
             origin: origin.into(),
             callers: Box::new(callers),
             confirmation: None,
@@ -118,8 +125,8 @@ impl Host {
         Ok(self.0.confirmation.confirmed_at(head, who).await?)
     }
 
-    /// Confirms the session with a secret: five failures within five minutes, then the owner has
-    /// to wait. A token is never a secret, and neither is a text of more than 1,024 bytes.
+    /// Confirms the session with a secret: five failures within five minutes, then the session
+    /// has to wait. A token is never a secret, and neither is a text of more than 1,024 bytes.
     ///
     /// # Errors
     /// [`ConfirmError`] if the session is not confirmed.
@@ -130,54 +137,86 @@ impl Host {
         secret: &str,
     ) -> Result<(), ConfirmError> {
         let now = self.0.hallpass.now();
-        let owner = (who.tenant(), who.owner());
-        self.0
-            .attempts
-            .begin(owner, now)
+        let attempts = &self.0.attempts;
+        attempts
+            .begin(who.session(), now)
             .map_err(|retry_after_seconds| ConfirmError::TooMany { retry_after_seconds })?;
-        if secret.is_empty() || secret.len() > MAX_SECRET_LEN || self.0.hallpass.recognises(secret)
-        {
+        if secret.is_empty() || secret.len() > MAX_SECRET_LEN || self.is_token(secret) {
             return Err(ConfirmError::Wrong);
         }
         match self.0.confirmation.confirm(head, who, secret, now).await {
             Ok(true) => {
-                self.0.attempts.succeeded(owner);
+                attempts.succeeded(who.session());
                 Ok(())
             }
             Ok(false) => Err(ConfirmError::Wrong),
             Err(outage) => {
-                self.0.attempts.unknown(owner);
+                attempts.unknown(who.session());
                 Err(outage.into())
             }
         }
     }
 
     /// Whether a token of the app is anywhere in the head: in a header, alone or behind a scheme
-    /// word, in a Basic credential, or in the query. Cookies are the host's own.
+    /// word, in a Basic credential, or in the query, escaped or not. Cookies are the host's own.
     fn carries_token(&self, head: &Parts) -> bool {
-        let hallpass = &self.0.hallpass;
-        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let holds = |text: &str| text.split(|c| !is_word(c)).any(|word| hallpass.recognises(word));
         let lines = head.headers.iter().filter(|(name, _)| **name != COOKIE);
-        lines.filter_map(|(_, line)| line.to_str().ok()).any(holds)
-            || basic_texts(&head.headers).any(|text| holds(&text))
-            || head.uri.query().is_some_and(holds)
+        let mut lines = lines.map(|(_, line)| String::from_utf8_lossy(line.as_bytes()));
+        lines.any(|line| self.holds_token(&line) || self.holds_token(&basic(&line)))
+            || head.uri.query().is_some_and(|query| {
+                self.holds_token(query) || self.holds_token(&decode_leniently(query))
+            })
+    }
+
+    fn holds_token(&self, text: &str) -> bool {
+        let is_opaque = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let is_compact = |c: char| is_opaque(c) || c == '-' || c == '.';
+        // A JWT is longer than an opaque token, and made of more characters.
+        text.split(|c| !is_compact(c)).any(|word| {
+            word.split(|c| !is_opaque(c)).any(|word| self.0.hallpass.recognises(word))
+                || self.is_jwt(word)
+        })
+    }
+
+    /// Whether a text is a token of the app, good or not.
+    fn is_token(&self, text: &str) -> bool {
+        self.0.hallpass.recognises(text) || self.is_jwt(text)
+    }
+
+    #[cfg(feature = "jwt")]
+    fn is_jwt(&self, text: &str) -> bool {
+        self.0.jwt.as_ref().is_some_and(|issuer| issuer.is_named_by(text))
+    }
+
+    #[cfg(not(feature = "jwt"))]
+    #[expect(clippy::unused_self, reason = "with the feature `jwt` it depends on the settings")]
+    fn is_jwt(&self, _: &str) -> bool {
+        false
     }
 }
 
-/// What Basic credentials decode to.
-fn basic_texts(headers: &HeaderMap) -> impl Iterator<Item = String> {
-    headers.get_all(AUTHORIZATION).iter().filter_map(|line| {
-        let (scheme, encoded) = line.to_str().ok()?.split_once(' ')?;
-        let decoded = scheme.eq_ignore_ascii_case("basic").then(|| STANDARD.decode(encoded.trim()));
-        String::from_utf8(decoded?.ok()?).ok()
-    })
+/// What a Basic credential decodes to, with padding or without.
+fn basic(line: &str) -> String {
+    const LENIENT: GeneralPurpose = GeneralPurpose::new(
+        &alphabet::STANDARD,
+        GeneralPurposeConfig::new()
+            .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+            .with_decode_allow_trailing_bits(true),
+    );
+    let (scheme, payload) = line.trim_start().split_once(' ').unwrap_or_default();
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return String::new();
+    }
+    let decoded = LENIENT.decode(payload.trim()).unwrap_or_default();
+    String::from_utf8_lossy(&decoded).into_owned()
 }
 
 /// Collects what is known of the host app; see [`Host::builder`].
 #[derive(Debug)]
 pub struct HostBuilder {
     hallpass: Hallpass,
+    #[cfg(feature = "jwt")]
+    jwt: Option<JwtIssuer>,
     origin: String,
     callers: Box<dyn CallerResolver>,
     confirmation: Option<Box<dyn Confirmation>>,
@@ -189,6 +228,14 @@ impl HostBuilder {
     #[must_use]
     pub fn confirmation(mut self, confirmation: impl Confirmation) -> Self {
         self.confirmation = Some(Box::new(confirmation));
+        self
+    }
+
+    /// Knows tokens by this issuer too, as the boundary does: a request that carries one is refused.
+    #[cfg(feature = "jwt")]
+    #[must_use]
+    pub fn jwt(mut self, issuer: JwtIssuer) -> Self {
+        self.jwt = Some(issuer);
         self
     }
 
@@ -218,6 +265,8 @@ impl HostBuilder {
         };
         Ok(Host(Arc::new(Inner {
             hallpass: self.hallpass,
+            #[cfg(feature = "jwt")]
+            jwt: self.jwt,
             callers: self.callers,
             confirmation,
             origin: self.origin.parse()?,

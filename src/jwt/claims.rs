@@ -165,7 +165,7 @@ impl JwtClaims {
         now >= self.expires_at
     }
 
-    pub(super) fn record(&self) -> Option<TokenId> {
+    pub(crate) fn record(&self) -> Option<TokenId> {
         self.id.parse().ok()
     }
 }

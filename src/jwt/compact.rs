@@ -49,6 +49,14 @@ impl<'a> Compact<'a> {
         })
     }
 
+    /// Whether the claims, whoever signed them, name this issuer.
+    #[cfg(feature = "host")]
+    pub(super) fn names(&self, issuer: &str) -> bool {
+        let claims = URL_SAFE_NO_PAD.decode(self.payload).ok();
+        let claims = claims.and_then(|claims| Object::parse(&claims));
+        claims.is_some_and(|claims| claims.text("iss") == Some(issuer))
+    }
+
     /// The claims, if this key signed them. The key decides the algorithm; the header only has to
     /// agree.
     pub(super) fn signed_by(&self, key: &VerifyingKey) -> Option<Object> {

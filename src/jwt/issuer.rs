@@ -16,7 +16,7 @@ use crate::engine::{
 use crate::policy::ExpiryError;
 use crate::scope::{Resources, Scope, ScopeSet};
 use crate::store::StoreError;
-use crate::token::{RevocationReason, Tenant, Token, TokenId};
+use crate::token::{Tenant, Token, TokenId};
 
 /// Signs access tokens of an app as JWTs (RFC 9068).
 ///
@@ -53,13 +53,6 @@ impl std::fmt::Debug for JwtText {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("JwtText(redacted)")
     }
-}
-
-#[derive(Serialize)]
-struct Header<'a> {
-    alg: &'static str,
-    typ: &'static str,
-    kid: &'a str,
 }
 
 #[derive(Serialize)]
@@ -133,21 +126,9 @@ impl JwtIssuer {
     ) -> Result<IssuedJwt, ExchangeError> {
         let lifetime = self.lifetime.min(hallpass.policy().max_exchange_lifetime);
         let exchange = exchange.or_lifetime(lifetime).unless_networked();
-        let now = context.now.unwrap_or_else(|| hallpass.now());
-        let token = hallpass.exchange(text, context, exchange).await?.token;
-        let signed = match hallpass.standing_of(&token.id).await {
-            Ok(Some(standing)) => self.sign(&token, standing.verified.scopes(), now),
-            Ok(None) => Err(StoreError::unavailable(Unsignable).into()),
-            Err(outage) => Err(outage.into()),
-        };
-        match signed {
-            Ok(plain) => Ok(IssuedJwt { plain, token }),
-            Err(error) => {
-                // Nobody has it; if this fails it ends by itself.
-                let _ = hallpass.revoke(&token.id, RevocationReason::Requested).await;
-                Err(error)
-            }
-        }
+        let sign = |token: &Token, scopes: &ScopeSet, now| self.sign(token, scopes, now);
+        let (plain, token) = hallpass.exchange_signed(text, context, exchange, sign).await?;
+        Ok(IssuedJwt { plain, token })
     }
 
     fn sign(
@@ -164,11 +145,6 @@ impl JwtIssuer {
         let key = self.keys.current(now).ok_or_else(failed)?;
         let scopes: Vec<_> = scopes.iter().map(Scope::as_str).collect();
         let parent = token.parent.unwrap_or(token.id);
-        let header = Header {
-            alg: key.public().algorithm().as_str(),
-            typ: "at+jwt",
-            kid: key.public().kid(),
-        };
         let claims = Claims {
             iss: &self.name,
             sub: token.owner.as_str(),
@@ -186,15 +162,15 @@ impl JwtIssuer {
             resources: &token.resources,
             tenant: (token.tenant != Tenant::DEFAULT).then(|| token.tenant.as_str()),
         };
-        let encode = |json: Result<Vec<u8>, serde_json::Error>| {
-            json.map(|json| URL_SAFE_NO_PAD.encode(json)).map_err(|_| failed())
-        };
-        let header = encode(serde_json::to_vec(&header))?;
-        let claims = encode(serde_json::to_vec(&claims))?;
-        let mut text = Zeroizing::new(String::with_capacity(header.len() + claims.len() + 600));
-        text.push_str(&header);
+        let mut json = Vec::with_capacity(512);
+        serde_json::to_writer(&mut json, &claims).map_err(|_| failed())?;
+        // What is wiped when it is dropped is neither copied nor larger than it must be.
+        let encoded = |len| base64::encoded_len(len, false).unwrap_or_default();
+        let len = encoded(json.len()) + encoded(key.signature_len()) + 2;
+        let mut text = Zeroizing::new(String::with_capacity(key.header().len() + len));
+        text.push_str(key.header());
         text.push('.');
-        text.push_str(&claims);
+        URL_SAFE_NO_PAD.encode_string(json, &mut text);
         let signature = key.sign(text.as_bytes()).map_err(|_| failed())?;
         text.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut text);
@@ -210,6 +186,12 @@ impl JwtIssuer {
         Compact::parse(text).is_some()
     }
 
+    /// Whether a text has the form of an access token and names this issuer. It may be forged.
+    #[cfg(feature = "host")]
+    pub(crate) fn is_named_by(&self, text: &str) -> bool {
+        Compact::parse(text).is_some_and(|compact| compact.names(&self.name))
+    }
+
     /// Which record a text names, if this issuer signed it. Whether the token is any good, the
     /// record tells.
     #[must_use]
@@ -218,7 +200,7 @@ impl JwtIssuer {
     }
 
     /// The claims of a text that this issuer signed, whether or not they hold now.
-    fn read(&self, text: &str, now: Timestamp) -> Option<JwtClaims> {
+    pub(crate) fn read(&self, text: &str, now: Timestamp) -> Option<JwtClaims> {
         let compact = Compact::parse(text)?;
         let keys = self.keys.published(now);
         let key = keys.iter().find(|key| key.public().kid() == compact.kid)?.public();

@@ -65,6 +65,15 @@ pub enum KeyError {
 pub struct SigningKey {
     pair: Pair,
     public: VerifyingKey,
+    header: String,
+}
+
+/// The header of whatever a key signs.
+#[derive(Serialize)]
+struct Header<'a> {
+    alg: &'static str,
+    typ: &'static str,
+    kid: &'a str,
 }
 
 enum Pair {
@@ -129,7 +138,9 @@ impl SigningKey {
                 (Pair::Rs256(Box::new(pair)), public)
             }
         };
-        let key = Self { pair, public };
+        let header = Header { alg: algorithm.as_str(), typ: "at+jwt", kid: &public.kid };
+        let header = serde_json::to_vec(&header).map_err(|_| KeyError::Private)?;
+        let key = Self { pair, public, header: URL_SAFE_NO_PAD.encode(header) };
         key.test_itself()?;
         Ok(key)
     }
@@ -154,6 +165,19 @@ impl SigningKey {
     #[must_use]
     pub fn public(&self) -> &VerifyingKey {
         &self.public
+    }
+
+    /// The first part of a token that this key signs.
+    pub(super) fn header(&self) -> &str {
+        &self.header
+    }
+
+    /// How many bytes a signature has.
+    pub(super) fn signature_len(&self) -> usize {
+        match &self.pair {
+            Pair::Es256(_) | Pair::EdDsa(_) => 64,
+            Pair::Rs256(pair) => pair.public_modulus_len(),
+        }
     }
 
     /// The signature over a message.

@@ -64,6 +64,8 @@ mod key;
 mod key_ring;
 mod keys;
 mod object;
+#[cfg(feature = "fetch")]
+mod online;
 mod verifier;
 
 pub use claims::JwtClaims;
@@ -71,5 +73,7 @@ pub use compact::MAX_JWT_LEN;
 pub use issuer::{IssuedJwt, JwtIssuer, JwtText};
 pub use key::{Algorithm, KeyError, SigningKey, VerifyingKey};
 pub use key_ring::{KeyRing, KeyRingError};
-pub use keys::{FetchKeys, JwkSet, KeysError};
+pub use keys::{JwkSet, KeysError};
+#[cfg(feature = "fetch")]
+pub use online::IntrospectionCheck;
 pub use verifier::{JwtError, JwtVerifier, RevocationCheck, RevocationCheckError};

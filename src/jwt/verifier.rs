@@ -9,10 +9,11 @@ use chrono::TimeDelta;
 use super::claims::JwtClaims;
 use super::compact::Compact;
 use super::issuer::MAX_LEEWAY;
-use super::keys::{FetchKeys, JwkSet, Keys, KeysError};
+use super::keys::{JwkSet, Keys, KeysError};
 use super::object::Object;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::engine::Hallpass;
+use crate::fetch::{Fetch, Kept};
 
 /// Verifies JWT access tokens (RFC 9068) for a service. Cheap to clone.
 ///
@@ -21,14 +22,14 @@ use crate::engine::Hallpass;
 #[derive(Debug, Clone)]
 pub struct JwtVerifier(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Inner {
     issuer: String,
     audience: String,
     keys: Keys,
     leeway: TimeDelta,
-    revocations: Option<Box<dyn RevocationCheck>>,
-    clock: Box<dyn Clock>,
+    revocations: Option<Arc<dyn RevocationCheck>>,
+    clock: Arc<dyn Clock>,
 }
 
 /// Why a JWT was not accepted: a denial or an outage, never mixed up.
@@ -46,14 +47,21 @@ pub enum JwtError {
 }
 
 /// Tells whether a token whose signature and claims are good was revoked, or its owner, or what it
-/// was made from: by asking the introspection endpoint, or the engine itself.
+/// was made from: by asking the introspection endpoint
+/// ([`IntrospectionCheck`](super::IntrospectionCheck), with the feature `fetch`), or the engine
+/// itself.
 #[async_trait]
 pub trait RevocationCheck: fmt::Debug + Send + Sync + 'static {
-    /// Whether the token still lives.
+    /// Whether the token of this text with these claims still lives.
     ///
     /// # Errors
     /// [`RevocationCheckError`] if it cannot be told.
-    async fn is_live(&self, token: &JwtClaims) -> Result<bool, RevocationCheckError>;
+    async fn is_live(
+        &self,
+        text: &str,
+        claims: &JwtClaims,
+        now: Timestamp,
+    ) -> Result<bool, RevocationCheckError>;
 }
 
 /// Whether a token was revoked could not be told.
@@ -63,16 +71,26 @@ pub struct RevocationCheckError(#[source] pub Box<dyn std::error::Error + Send +
 
 #[async_trait]
 impl<R: RevocationCheck + ?Sized> RevocationCheck for Arc<R> {
-    async fn is_live(&self, token: &JwtClaims) -> Result<bool, RevocationCheckError> {
-        (**self).is_live(token).await
+    async fn is_live(
+        &self,
+        text: &str,
+        claims: &JwtClaims,
+        now: Timestamp,
+    ) -> Result<bool, RevocationCheckError> {
+        (**self).is_live(text, claims, now).await
     }
 }
 
 /// The engine that issued the tokens, in the same process.
 #[async_trait]
 impl RevocationCheck for Hallpass {
-    async fn is_live(&self, token: &JwtClaims) -> Result<bool, RevocationCheckError> {
-        let Some(id) = token.record() else {
+    async fn is_live(
+        &self,
+        _: &str,
+        claims: &JwtClaims,
+        _: Timestamp,
+    ) -> Result<bool, RevocationCheckError> {
+        let Some(id) = claims.record() else {
             return Ok(false);
         };
         match self.standing_of(&id).await {
@@ -90,19 +108,21 @@ impl JwtVerifier {
         Self::on(issuer.into(), audience.into(), Keys::Fixed(Arc::new(keys)))
     }
 
-    /// The same, with keys that are fetched when the first token arrives and again every five
-    /// minutes. If that fails they are used for 24 hours.
+    /// The same, with keys that are fetched: with an [`Endpoint`](crate::fetch::Endpoint) from the
+    /// issuer's `jwks_uri`, with a [`LocalFile`](crate::fetch::LocalFile) from a file that may be
+    /// replaced. It happens when the first token arrives and again every five minutes, and for no
+    /// token that names an unknown key. If it fails they are used for 24 hours.
     #[must_use]
     pub fn fetching(
         issuer: impl Into<String>,
         audience: impl Into<String>,
-        keys: impl FetchKeys,
+        keys: impl Fetch,
     ) -> Self {
-        Self::on(issuer.into(), audience.into(), Keys::fetched(keys))
+        Self::on(issuer.into(), audience.into(), Keys::Fetched(Arc::new(Kept::new(keys))))
     }
 
     fn on(issuer: String, audience: String, keys: Keys) -> Self {
-        let clock = Box::new(SystemClock);
+        let clock = Arc::new(SystemClock);
         let leeway = TimeDelta::zero();
         Self(Arc::new(Inner { issuer, audience, keys, leeway, revocations: None, clock }))
     }
@@ -117,20 +137,18 @@ impl JwtVerifier {
     /// until it ends.
     #[must_use]
     pub fn revocations(self, check: impl RevocationCheck) -> Self {
-        self.change(|inner| inner.revocations = Some(Box::new(check)))
+        self.change(|inner| inner.revocations = Some(Arc::new(check)))
     }
 
     /// Another clock than the system's.
     #[must_use]
     pub fn clock(self, clock: impl Clock) -> Self {
-        self.change(|inner| inner.clock = Box::new(clock))
+        self.change(|inner| inner.clock = Arc::new(clock))
     }
 
-    /// Sets up a verifier that nobody shares yet; one that is shared stays as it is.
+    /// Changes this verifier. Its clones stay as they are, and share its keys.
     fn change(mut self, change: impl FnOnce(&mut Inner)) -> Self {
-        if let Some(inner) = Arc::get_mut(&mut self.0) {
-            change(inner);
-        }
+        change(Arc::make_mut(&mut self.0));
         self
     }
 
@@ -148,7 +166,7 @@ impl JwtVerifier {
         let claims = compact.signed_by(key).and_then(|claims| inner.check(&claims, now));
         let claims = claims.ok_or(JwtError::Denied)?;
         if let Some(check) = &inner.revocations
-            && !check.is_live(&claims).await?
+            && !check.is_live(text, &claims, now).await?
         {
             return Err(JwtError::Denied);
         }

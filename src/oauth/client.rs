@@ -31,6 +31,7 @@ pub struct Client {
     secrets: Vec<SecretDigest>,
     tenant: Option<Tenant>,
     exchanges_for: Option<Vec<String>>,
+    exchanges_for_app: bool,
     introspects: Option<Vec<String>>,
     introspects_app: bool,
 }
@@ -52,6 +53,7 @@ impl Client {
             secrets: Vec::new(),
             tenant: Some(Tenant::DEFAULT),
             exchanges_for: None,
+            exchanges_for_app: false,
             introspects: None,
             introspects_app: false,
         }
@@ -78,13 +80,23 @@ impl Client {
         self
     }
 
-    /// It may exchange tokens for these audiences only; for all that policy names unless given.
+    /// It may exchange tokens for these audiences only; unless given, for all that policy names and
+    /// for the app itself.
     #[must_use]
     pub fn exchanges_for<T: Into<String>>(
         mut self,
         audiences: impl IntoIterator<Item = T>,
     ) -> Self {
         self.exchanges_for = Some(audiences.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Beside the audiences that it may exchange for, it may exchange for the app itself: that is
+    /// whom a token is for if neither the request nor the default names anybody.
+    #[must_use]
+    pub fn exchanges_for_app(mut self) -> Self {
+        self.exchanges_for.get_or_insert_default();
+        self.exchanges_for_app = true;
         self
     }
 
@@ -125,6 +137,10 @@ impl Client {
 
     pub(super) fn may_exchange_for(&self, audience: &str) -> bool {
         self.exchanges_for.as_ref().is_none_or(|known| known.iter().any(|own| own == audience))
+    }
+
+    pub(super) fn may_exchange_for_app(&self) -> bool {
+        self.exchanges_for.is_none() || self.exchanges_for_app
     }
 
     pub(super) fn may_introspect(&self) -> bool {

@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::answer::Refusal;
-use crate::credential::decode;
+use crate::credential::{self, is_clean};
 
 /// Longest body, in bytes.
 pub const MAX_FORM_LEN: usize = 16 * 1024;
@@ -27,16 +27,12 @@ impl Form {
             return Err(Refusal::TooLarge);
         }
         let mut pairs: Vec<(String, Zeroizing<String>)> = Vec::new();
-        for pair in body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
+        for pair in credential::pairs(body) {
             if pairs.len() == MAX_PARAMETERS {
                 return Err(Refusal::invalid("Too many parameters"));
             }
-            let split = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
-            let (name, value) = pair.split_at_checked(split).unwrap_or((pair, b""));
-            let value = value.strip_prefix(b"=").unwrap_or(value);
-            let malformed = || Refusal::invalid("The body is malformed");
-            let name = decode(name).ok_or_else(malformed)?;
-            let value = decode(value).ok_or_else(malformed)?;
+            let pair = pair.filter(|(name, value)| is_clean(name) && is_clean(value));
+            let (name, value) = pair.ok_or(Refusal::invalid("The body is malformed"))?;
             let repeated = pairs.iter().any(|(known, _)| *known == *name);
             if repeated && !REPEATABLE.contains(&name.as_str()) {
                 return Err(Refusal::invalid("A parameter is repeated"));

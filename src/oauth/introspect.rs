@@ -41,6 +41,13 @@ enum Audience<'a> {
     Some(&'a [String]),
 }
 
+/// A live token, whom it is for and which client it was issued to. A JWT says these itself.
+struct Found {
+    introspection: Introspection,
+    audience: Vec<String>,
+    client: Option<String>,
+}
+
 /// What a client is told of any other text: nothing (H15).
 #[derive(Serialize)]
 struct Inactive {
@@ -63,7 +70,7 @@ impl Inner {
         }
         let text = form.required("token")?;
         let found = self.found(text).await?.filter(|found| {
-            let verified = &found.verified;
+            let verified = &found.introspection.verified;
             let own = verified.client() == Some(client.id());
             // A refresh token is of no use to anybody but its client.
             (verified.kind() != Kind::Refresh || own)
@@ -75,29 +82,41 @@ impl Inner {
         })
     }
 
-    async fn found(&self, text: &str) -> Result<Option<Introspection>, Refusal> {
+    async fn found(&self, text: &str) -> Result<Option<Found>, Refusal> {
         #[cfg(feature = "jwt")]
         if let Some(issuer) = &self.jwt
-            && let Some(found) = issuer.introspect(&self.hallpass, text).await?
+            && let Some(claims) = issuer.read(text, self.hallpass.now())
+            && let Some(id) = claims.record()
         {
-            return Ok(Some(found));
+            let found = self.hallpass.standing_of(&id).await?;
+            return Ok(found.map(|introspection| Found {
+                introspection,
+                audience: claims.audience().to_vec(),
+                client: Some(claims.client().to_owned()),
+            }));
         }
-        Ok(self.hallpass.introspect(text).await?)
+        let found = self.hallpass.introspect(text).await?;
+        Ok(found.map(|introspection| Found {
+            audience: introspection.verified.audience().to_vec(),
+            client: introspection.verified.client().map(str::to_owned),
+            introspection,
+        }))
     }
 
-    fn told<'a>(&'a self, found: &'a Introspection) -> Active<'a> {
-        let verified = &found.verified;
+    fn told<'a>(&'a self, found: &'a Found) -> Active<'a> {
+        let Found { introspection, audience, client } = found;
+        let verified = &introspection.verified;
         let scopes: Vec<_> = verified.scopes().iter().map(crate::scope::Scope::as_str).collect();
         Active {
             active: true,
             scope: scopes.join(" "),
-            client_id: verified.client(),
+            client_id: client.as_deref(),
             token_type: (verified.kind() != Kind::Refresh).then_some("Bearer"),
             exp: verified.expires_at().map(seconds),
-            iat: seconds(found.issued_at),
-            nbf: found.not_before.map(seconds),
+            iat: seconds(introspection.issued_at),
+            nbf: introspection.not_before.map(seconds),
             sub: verified.owner().as_str(),
-            aud: match verified.audience() {
+            aud: match audience.as_slice() {
                 [] => None,
                 [one] => Some(Audience::One(one)),
                 some => Some(Audience::Some(some)),

@@ -114,6 +114,9 @@ impl Inner {
         if targets.is_empty() {
             targets.extend(self.default_audience.iter().map(String::as_str));
         }
+        if targets.is_empty() && !client.is_none_or(Client::may_exchange_for_app) {
+            return Err(invalid_target());
+        }
         for target in &targets {
             let allowed = client.is_none_or(|client| client.may_exchange_for(target));
             if !allowed || target.len() > MAX_TARGET_LEN {

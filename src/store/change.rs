@@ -5,7 +5,8 @@ use chrono::TimeDelta;
 use crate::clock::Timestamp;
 use crate::scope::{Resources, ScopeList};
 use crate::token::{
-    Kind, LastUse, Lifecycle, Metadata, Networks, Record, Rotation, TokenDigest, TokenId, TokenName,
+    Kind, LastUse, Lifecycle, Metadata, Networks, Notices, Record, Rotation, Suspension,
+    TokenDigest, TokenId, TokenName,
 };
 
 /// What an insert must respect, checked in the same atomic step.
@@ -37,16 +38,16 @@ pub struct Change {
     pub expires_at: Option<Option<Timestamp>>,
     /// New metadata.
     pub metadata: Option<Metadata>,
-    /// Suspended since, or resumed.
-    pub suspended_at: Option<Option<Timestamp>>,
+    /// Suspended, or resumed.
+    pub suspension: Option<Option<Suspension>>,
     /// A new digest of the current secret.
     pub digest: Option<TokenDigest>,
     /// A new digest of the older secret.
     pub superseded: Option<Option<TokenDigest>>,
     /// A new state of rotation.
     pub rotation: Option<Option<Rotation>>,
-    /// Which expiry notices were sent.
-    pub notices: Option<u8>,
+    /// Which expiry notices were given.
+    pub notices: Option<Notices>,
 }
 
 impl Change {
@@ -66,7 +67,7 @@ impl Change {
         set(&mut token.networks, self.networks.as_ref());
         set(&mut token.expires_at, self.expires_at.as_ref());
         set(&mut token.metadata, self.metadata.as_ref());
-        set(&mut token.suspended_at, self.suspended_at.as_ref());
+        set(&mut token.suspension, self.suspension.as_ref());
         set(&mut token.rotation, self.rotation.as_ref());
         set(&mut token.notices, self.notices.as_ref());
         set(&mut record.digest, self.digest.as_ref());

@@ -9,6 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::{Zeroize, optimization_barrier};
 
+#[cfg(feature = "jwt")]
+use super::entropy::{Entropy, EntropyError};
 use super::text::TokenText;
 
 /// Length of a digest, in bytes.
@@ -250,6 +252,18 @@ impl PepperRing {
     pub(crate) fn digest(&self, text: &TokenText<'_>) -> TokenDigest {
         let key = self.current.and_then(|id| self.key(Some(id))).unwrap_or(&self.bare);
         TokenDigest(Form::V1 { pepper: self.current, digest: key.digest(text) })
+    }
+
+    /// The digest of a record whose token has no secret, because it is signed: drawn at random, so
+    /// that no text is known that has it.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn digest_of_none(
+        &self,
+        entropy: &dyn Entropy,
+    ) -> Result<TokenDigest, EntropyError> {
+        let mut digest = [0; LEN];
+        entropy.fill(&mut digest)?;
+        Ok(TokenDigest(Form::V1 { pepper: self.current, digest }))
     }
 
     /// Checks a presented token against a stored digest in constant time.

@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::entropy::{Entropy, EntropyError, fill_base62};
+
 /// The public part of a token's text: 16 of `[0-9A-Za-z]`, uniform, about 95 bits.
 ///
 /// It is the key under which the record is found, may be shown in lists and used in URLs, and
@@ -24,6 +26,13 @@ impl TokenId {
     #[must_use]
     pub fn from_bytes(bytes: [u8; Self::LEN]) -> Option<Self> {
         if all_base62(&bytes) { Some(Self(bytes)) } else { None }
+    }
+
+    /// A new id.
+    pub(crate) fn generate(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
+        let mut id = [0; Self::LEN];
+        fill_base62(entropy, &mut id)?;
+        Self::from_bytes(id).ok_or(EntropyError)
     }
 
     /// The id as bytes, each an ASCII base62 digit.

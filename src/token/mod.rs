@@ -23,8 +23,8 @@ pub use label::{Owner, ParseLabelError, Tenant};
 pub(crate) use name::fold;
 pub use name::{ParseNameError, TokenName};
 pub use record::{
-    Actor, IdempotencyKey, LastUse, Metadata, MetadataError, Networks, Record, Revocation,
-    RevocationReason, Rotation, Token,
+    Actor, IdempotencyKey, LastUse, Metadata, MetadataError, Networks, Notices, Record, Revocation,
+    RevocationReason, Rotation, Suspension, Token,
 };
 pub use status::{Lifecycle, Status};
 pub use text::{MAX_TOKEN_LEN, ParseTokenError, PlainToken, TokenText};

@@ -53,8 +53,8 @@ pub struct Token {
     pub last_use: Option<LastUse>,
     /// Its last rotation.
     pub rotation: Option<Rotation>,
-    /// Since when it is set aside.
-    pub suspended_at: Option<Timestamp>,
+    /// Since when and by whom it is set aside.
+    pub suspension: Option<Suspension>,
     /// When, by whom and why it was revoked.
     pub revocation: Option<Revocation>,
     /// The token it was made from by exchange or refresh.
@@ -63,8 +63,8 @@ pub struct Token {
     pub client: Option<String>,
     /// What the app keeps with it.
     pub metadata: Metadata,
-    /// Which expiry notices were sent: bit 0 for the first, and so on.
-    pub notices: u8,
+    /// Which expiry notices were given.
+    pub notices: Notices,
     /// Counts the changes of the record, from 1; noting a use is no change.
     pub version: u64,
 }
@@ -98,12 +98,12 @@ impl Token {
             expires_at: None,
             last_use: None,
             rotation: None,
-            suspended_at: None,
+            suspension: None,
             revocation: None,
             parent: None,
             client: None,
             metadata: Metadata::default(),
-            notices: 0,
+            notices: Notices::default(),
             version: 1,
         }
     }
@@ -122,7 +122,7 @@ impl Token {
             issued_at: self.rotation.map_or(self.created_at, |rotation| rotation.rotated_at),
             not_before: self.not_before,
             expires_at: self.expires_at,
-            suspended_at: self.suspended_at,
+            suspended_at: self.suspension.as_ref().map(|suspension| suspension.at),
             revoked_at: self.revocation.as_ref().map(|revocation| revocation.at),
         }
     }
@@ -216,6 +216,24 @@ pub struct Rotation {
     pub grace_until: Timestamp,
     /// When the current secret was first used.
     pub first_used_at: Option<Timestamp>,
+}
+
+/// Since when and by whom a token is set aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspension {
+    /// Since when.
+    pub at: Timestamp,
+    /// By whom. What was not the owner's doing, the owner cannot undo.
+    pub by: Actor,
+}
+
+/// Which [expiry notices](crate::Policy::expiry_notices) of a token were given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Notices {
+    /// A bit for each: bit 0 for the first in policy's list, and so on.
+    pub given: u8,
+    /// When a node last took it on itself to give the one that is due.
+    pub claimed_at: Option<Timestamp>,
 }
 
 /// When, by whom and why a token was revoked. The first revocation is kept.

@@ -44,9 +44,7 @@ impl PlainToken {
         kind: Kind,
         entropy: &dyn Entropy,
     ) -> Result<(Self, TokenId), EntropyError> {
-        let mut id = [0; TokenId::LEN];
-        fill_base62(entropy, &mut id)?;
-        let id = TokenId::from_bytes(id).ok_or(EntropyError)?;
+        let id = TokenId::generate(entropy)?;
         Ok((Self::with_id(brand, kind, &id, entropy)?, id))
     }
 
@@ -62,7 +60,8 @@ impl PlainToken {
         Ok(Self::assemble(brand.as_str(), kind, id.as_str(), &*secret))
     }
 
-    fn assemble(brand: &str, kind: Kind, id: &str, secret: &[u8]) -> Self {
+    /// The text with these parts and the checksum that belongs to them.
+    pub(crate) fn assemble(brand: &str, kind: Kind, id: &str, secret: &[u8]) -> Self {
         // The capacity is the final length's bound, so that no half-written copy is left behind
         // by a reallocation.
         let mut text = Zeroizing::new(String::with_capacity(MAX_TOKEN_LEN));

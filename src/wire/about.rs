@@ -74,6 +74,10 @@ pub struct Policy {
     pub overlap_seconds: i64,
     /// Longest overlap, in seconds.
     pub max_overlap_seconds: i64,
+    /// How long a token may go unused before it is revoked, in seconds; for as long as it lives if
+    /// `null`.
+    #[cfg_attr(feature = "api", schema(required))]
+    pub max_idle_seconds: Option<i64>,
     /// How old a confirmation may be, in seconds; none is needed if `null`.
     #[cfg_attr(feature = "api", schema(required))]
     pub confirmation_seconds: Option<i64>,

@@ -20,5 +20,6 @@ pub use list::{Filter, ListQuery, Page, Sort};
 pub use own::{Check, Checked, Found, Lookup, Own, SecretMatch};
 pub use problem::{FieldProblem, Problem};
 pub use token::{
-    All, Anywhere, Issued, LastUse, Networks, Resources, Revocation, Rotation, Secret, Token,
+    All, Anywhere, Issued, LastUse, Networks, Resources, Revocation, Rotation, Secret, Suspension,
+    Token,
 };

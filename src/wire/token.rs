@@ -59,9 +59,9 @@ pub struct Token {
     /// Its last rotation.
     #[cfg_attr(feature = "api", schema(required))]
     pub rotation: Option<Rotation>,
-    /// Since when it is set aside.
-    #[cfg_attr(feature = "api", schema(value_type = Option<String>, format = DateTime, required))]
-    pub suspended_at: Option<Timestamp>,
+    /// Since when and by whom it is set aside.
+    #[cfg_attr(feature = "api", schema(required))]
+    pub suspension: Option<Suspension>,
     /// When, by whom and why it was revoked.
     #[cfg_attr(feature = "api", schema(required))]
     pub revocation: Option<Revocation>,
@@ -105,6 +105,18 @@ pub struct Rotation {
     /// When the current secret was first used.
     #[cfg_attr(feature = "api", schema(value_type = Option<String>, format = DateTime, required))]
     pub first_used_at: Option<Timestamp>,
+}
+
+/// Since when and by whom a token is set aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
+pub struct Suspension {
+    /// Since when.
+    #[cfg_attr(feature = "api", schema(value_type = String, format = DateTime))]
+    pub at: Timestamp,
+    /// By whom: `system`, `owner` or `admin:ID`. An owner can resume what `owner` suspended.
+    #[cfg_attr(feature = "api", schema(value_type = String, example = "owner"))]
+    pub by: Actor,
 }
 
 /// When, by whom and why a token was revoked.
@@ -212,5 +224,24 @@ impl<'de> Deserialize<'de> for Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(redacted)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_the_place_of_a_secret_is_not_repeated() {
+        for json in
+            ["53", "-5.3", "true", "null", r#"["53cret"]"#, r#"{"53cret":1}"#, r#""53\ud800""#]
+        {
+            let error = serde_json::from_str::<Secret>(json).unwrap_err().to_string();
+            assert!(error.starts_with("expected a string") && !error.contains("53"), "{error}");
+        }
+        let whole = r#"{"secret":["53cret"],"token":{}}"#;
+        let error = serde_json::from_str::<Issued>(whole).unwrap_err().to_string();
+        assert!(!error.contains("53cret"), "{error}");
+        assert_eq!(serde_json::from_str::<Secret>("\"x\"").unwrap().expose(), "x");
     }
 }

@@ -13,3 +13,4 @@ mod on_axum;
 mod on_rocket;
 mod on_tonic;
 mod random;
+mod verdicts;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use chrono::TimeDelta;
 use clap::{Parser, Subcommand};
 use hallpass::cli::{Cli, Command, ManagementBackend, ask_password};
-use hallpass::client::{Client, Credential};
-use hallpass::{Clock as _, SystemClock};
+use hallpass::client::{Client, Credential, TokenExchange};
+use hallpass::{Clock as _, Issue, SystemClock};
 use rexpect::session::spawn_command;
 
 use crate::server::{App, PASSWORD};
@@ -39,20 +39,91 @@ pub(crate) async fn program() -> ExitCode {
         };
         Ok(Client::builder(&server).person("alice", password.as_str()).build()?)
     });
+    let jwt = TokenExchange::new().jwt();
+    let backend =
+        if std::env::var_os("ACME_JWT").is_some() { backend.exchange(jwt) } else { backend };
     match cli.parse().command {
         AcmeCommand::Deploy => ExitCode::SUCCESS,
         AcmeCommand::Tokens(command) => cli.run(command, &backend).await,
     }
 }
 
-pub(crate) const CASES: &[Case] =
-    &[("an_app_embeds_the_commands_on_the_management_api", an_app_embeds_the_commands)];
+pub(crate) const CASES: &[Case] = &[
+    ("an_app_embeds_the_commands_on_the_management_api", an_app_embeds_the_commands),
+    ("of_namesakes_the_live_one_is_meant", namesakes),
+    ("a_refused_exchange_is_not_taken_for_a_bad_token", refused_exchange),
+];
 
-fn an_app_embeds_the_commands(world: &World) {
+/// An app that is there while the runtime is.
+fn start() -> (tokio::runtime::Runtime, App) {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
     let app = runtime.block_on(App::start());
     app.clock.set(SystemClock.now());
+    (runtime, app)
+}
+
+fn namesakes(world: &World) {
+    let (runtime, app) = start();
+    let acme = |arguments: &[&str]| {
+        let mut command = world.program("acme", arguments);
+        command.env("ACME_SERVER", &app.address).env("ACME_PASSWORD", PASSWORD);
+        done(&mut command)
+    };
+    let status = |id: &hallpass::TokenId| {
+        let token = runtime.block_on(app.hallpass.get(id)).unwrap().unwrap();
+        hallpass::Status::at(&token, app.clock.now())
+    };
+    let first = runtime.block_on(app.issue("twin")).token.id;
+    let delete = ["user", "pat", "delete", "twin"];
+    assert_eq!(acme(&delete).code, 0);
+    let second = runtime.block_on(app.issue("twin")).token.id;
+    assert_eq!(acme(&delete).err, "Deleted twin.\n");
+    assert_eq!(
+        (status(&first), status(&second)),
+        (hallpass::Status::Revoked, hallpass::Status::Revoked)
+    );
+    // None is live any more.
+    let gone = acme(&delete);
+    assert_eq!((gone.code, gone.err.as_str()), (6, "error: twin: there is no such token\n"));
+
+    // An application's token may have the name of a personal one.
+    let third = runtime.block_on(app.issue("twin")).token.id;
+    let grant = Issue::new("twin").owner("alice").scopes(["notes:read"]).for_client("app");
+    runtime.block_on(app.hallpass.issue_with_refresh(grant)).unwrap();
+    let several = acme(&delete);
+    let said =
+        "error: twin: several tokens have this name\nhint: give the id, which the list shows\n";
+    assert_eq!((several.code, several.err.as_str()), (7, said));
+    assert_eq!(status(&third), hallpass::Status::Active);
+    assert_eq!(acme(&["user", "pat", "delete", third.as_str()]).code, 0);
+    assert_eq!(status(&third), hallpass::Status::Revoked);
+}
+
+fn refused_exchange(world: &World) {
+    let (runtime, app) = start();
+    let token = runtime.block_on(app.issue("ci"));
+    let login = |jwt: bool| {
+        let mut login = world.program("acme", &["login", "--pat"]);
+        login.env("ACME_SERVER", &app.address).env("ACME_PAT", token.plain.expose());
+        login.envs(jwt.then_some(("ACME_JWT", "1")));
+        done(&mut login)
+    };
+    // The server signs no JWTs.
+    let unsupported = login(true);
+    assert_eq!(unsupported.code, 9, "{unsupported:?}");
+    assert!(unsupported.err.contains("(400 invalid_request)"), "{unsupported:?}");
+    assert_eq!(login(false).code, 0);
+    let reason = hallpass::RevocationReason::Requested;
+    runtime.block_on(app.hallpass.revoke(&token.token.id, reason)).unwrap();
+    for jwt in [false, true] {
+        let refused = login(jwt);
+        assert!(refused.code == 4 && refused.err.contains("it may have ended"), "{refused:?}");
+    }
+}
+
+fn an_app_embeds_the_commands(world: &World) {
+    let (_runtime, app) = start();
     let end = SystemClock.now().saturating_add(TimeDelta::days(20)).to_utc().format("%Y-%m-%d");
     let end = end.to_string();
     let acme = |arguments: &[&str]| {

@@ -67,9 +67,20 @@ fn find_and_revoke(world: &World) {
         "{row}"
     );
     assert!(!list.out.contains(&token[26..]));
+    // Nobody takes the default tenant for all of them.
+    let said = "alice has live tokens in another tenant: --tenant playground\n";
+    let none = done(&mut admin(world, &demo, &["list", "--owner", "alice"]));
+    assert_eq!((none.code, none.err), (0, format!("There are no such tokens.\n{said}")));
+    let none = done(&mut admin(world, &demo, &["revoke-owner", "alice", "--yes"]));
+    assert_eq!((none.code, none.err), (0, format!("There is nothing to revoke.\n{said}")));
 
     let show = done(&mut admin(world, &demo, &["show", id(&token)]));
-    for line in ["name:          to be revoked", "owner:         alice", "status:        active"] {
+    let ordered: Vec<&str> = show.out.lines().take(4).collect();
+    let id_line = format!("id:            {}", id(&token));
+    let expected =
+        ["name:          to be revoked", "kind:          pat", "tenant:        playground"];
+    assert_eq!(ordered, [&[id_line.as_str()][..], &expected].concat(), "{}", show.out);
+    for line in ["owner:         alice", "status:        active", "scopes:        playground"] {
         assert!(show.out.contains(line), "{}", show.out);
     }
     let show = done(&mut admin(world, &demo, &["show", "--json", id(&token)]));
@@ -264,6 +275,28 @@ fn migrations(world: &World) {
     assert_eq!((made.code, made.err.as_str()), (0, "The tables are those of this version.\n"));
     assert_eq!(done(&mut admin(world, &path, &["list"])).code, 0);
 
+    // Nor is an older file brought up to date by anything but `migrate`.
+    let old = world.home().join("old.sqlite");
+    fs::write(&old, b"").unwrap();
+    let said = "error: the store's schema does not fit: the file has schema 0, and this version \
+                works on 1\nhint: `hallpass_admin migrate` brings an older one up to date\n";
+    let id = "0000000000000001";
+    for arguments in [
+        &["list"][..],
+        &["show", id],
+        &["export"],
+        &["revoke", id],
+        &["revoke", id, "--yes"],
+        &["revoke-owner", "x", "--yes"],
+        &["purge", "--yes"],
+        &["import", "/dev/null"],
+    ] {
+        refused(&mut admin(world, &old, arguments), 1, said);
+        assert_eq!(fs::read(&old).unwrap(), b"", "{arguments:?}");
+    }
+    assert_eq!(done(&mut admin(world, &old, &["migrate"])).code, 0);
+    assert_eq!(done(&mut admin(world, &old, &["purge", "--yes"])).code, 0);
+
     // A file of somebody else is left alone.
     let other = world.home().join("other.sqlite");
     fs::write(&other, b"not a database, but long enough to look at").unwrap();
@@ -312,6 +345,9 @@ fn bad_databases(world: &World) {
     for url in ["mysql://alice:s3cret@db/x", "tokens.sqlite", "sqlite:"] {
         refused(list.env("HALLPASS_DATABASE", url), 2, said);
     }
+    let folder = world.home();
+    let said = format!("error: {} is a folder\n", folder.display());
+    refused(&mut admin(world, &folder, &["list"]), 2, &said);
     #[cfg(feature = "postgres")]
     {
         let url = "postgres://alice:s3cret@127.0.0.1:1/x?connect_timeout=2";

@@ -1,7 +1,10 @@
 //! What the commands do.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
 
 use hallpass::client::Credential;
 use serde_json::Value;
@@ -18,6 +21,9 @@ pub(crate) const CASES: &[Case] = &[
     ("completions_are_for_the_shell", completions),
     ("help_names_the_variable", help_names_the_variable),
     ("proxies_do_not_see_what_stays_here", proxies_do_not_see),
+    ("proxies_see_no_secret", proxies_see_no_secret),
+    ("a_reader_may_leave", a_reader_may_leave),
+    ("a_token_is_piped_in_and_out", standard_input),
     ("names_with_any_character_are_names", odd_names),
 ];
 
@@ -223,6 +229,10 @@ fn help_names_the_variable(world: &World) {
     let help = done(&mut world.program("playground", &["login", "--help"]));
     assert_eq!(help.code, 0);
     assert!(help.out.contains("environment variable PLAYGROUND_PAT"), "{}", help.out);
+    for arguments in [&["login", "--help"][..], &["user", "pat", "-h"]] {
+        let help = done(&mut world.program("playground", arguments));
+        assert!(help.out.contains("    8  the server is not there or busy\n"), "{}", help.out);
+    }
     let version = done(&mut world.program("playground", &["--version"]));
     assert_eq!((version.code, version.out.as_str()), (0, "playground 0.1.0\n"));
 }
@@ -240,6 +250,92 @@ fn proxies_do_not_see(world: &World) {
     let local = format!("http://localhost:{port}");
     login.env("PLAYGROUND_SERVER", local);
     assert_eq!(done(&mut login).code, 0);
+}
+
+/// A proxy is told where to connect to, and nothing else before TLS.
+fn proxies_see_no_secret(world: &World) {
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", proxy.local_addr().unwrap());
+    let token = world.token("through a proxy");
+    let mut login = world.program("playground", &["login", "--pat"]);
+    login.env("PLAYGROUND_PAT", &token).env("PLAYGROUND_SERVER", "https://acme.example");
+    for variable in ["HTTPS_PROXY", "HTTP_PROXY"] {
+        login.env(variable, &address);
+    }
+    let seen = std::thread::spawn(move || {
+        let mut stream = proxy.accept().unwrap().0;
+        let mut seen = Vec::new();
+        let mut byte = [0];
+        while !seen.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() > 0 {
+            seen.extend(byte);
+        }
+        stream.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").unwrap();
+        String::from_utf8(seen).unwrap()
+    });
+    let refused = done(&mut login);
+    assert_eq!(refused.code, 8, "{refused:?}");
+    assert!(refused.err.starts_with("error: cannot reach https://acme.example: "), "{refused:?}");
+    let seen = seen.join().unwrap();
+    assert!(seen.starts_with("CONNECT acme.example:443 HTTP/1.1\r\n"), "{seen}");
+    assert!(!seen.to_lowercase().contains("authorization") && !seen.contains(&token), "{seen}");
+}
+
+/// As `head -1` does, which is no fault; but nobody loses a token without being told.
+fn a_reader_may_leave(world: &World) {
+    let _ = world.token("read by nobody");
+    let without_reader = |arguments: &[&str]| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = world.playground(arguments);
+        let program = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+        let output = program.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for arguments in [
+        &["user", "pat", "list"][..],
+        &["user", "pat", "list", "--json"],
+        &["completions", "bash"],
+        &["--help"],
+    ] {
+        assert_eq!(without_reader(arguments), (Some(0), String::new()), "{arguments:?}");
+    }
+    let said = "error: standard output cannot be written: Broken pipe (os error 32)\n\
+                hint: nobody has seen the token; `playground user pat delete lost` removes it\n";
+    let lost = without_reader(&["user", "pat", "create", "lost"]);
+    assert_eq!(lost, (Some(1), said.to_owned()));
+}
+
+fn standard_input(world: &World) {
+    let token = world.token("piped");
+    for (text, code, said) in [
+        (token.as_str(), 0, None),
+        (&format!("{token}\n"), 0, None),
+        (&format!("{token}\r\n"), 0, None),
+        (
+            &format!("{token}\n\n"),
+            3,
+            Some("standard input holds a line break at position 76, which no token has"),
+        ),
+        ("", 3, Some("standard input is empty")),
+        (
+            &"a".repeat(1 << 20),
+            3,
+            Some("standard input holds more than 8192 bytes, which is no token"),
+        ),
+    ] {
+        let mut login = world.program("playground", &["login", "--pat-file", "-"]);
+        login.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut login = login.spawn().unwrap();
+        // Too much is not read to its end.
+        let _ = login.stdin.take().unwrap().write_all(text.as_bytes());
+        let output = login.wait_with_output().unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{err}");
+        assert!(said.is_none_or(|said| err == format!("error: {said}\n")), "{err}");
+    }
+    let made = done(&mut world.playground(&["user", "pat", "create", "out", "--pat-file", "-"]));
+    assert!(made.code == 0 && made.out.starts_with("demo_pat_"), "{made:?}");
+    assert_eq!(world.litter(), 0);
 }
 
 fn odd_names(world: &World) {

@@ -252,14 +252,18 @@ fn without_a_terminal(world: &World) {
     let said = "error: there is no terminal on which to ask for the user\n\
                 hint: add --user NAME, or set PLAYGROUND_USER\n";
     refused(&mut list, 2, said);
+    refused(list.env("PLAYGROUND_USER", ""), 2, said);
     let said = "error: there is no terminal on which to ask for the password of alice\n\
                 hint: set PLAYGROUND_PASSWORD\n";
     refused(list.env("PLAYGROUND_USER", "alice"), 2, said);
+    refused(list.env("PLAYGROUND_PASSWORD", ""), 2, said);
 }
 
 fn the_command_line(world: &World) {
     for (arguments, word) in [
-        (&["login"][..], "--pat"),
+        (&["user"][..], "pat"),
+        (&["user", "pat"], "rotate"),
+        (&["login"], "--pat"),
         (&["login", "--pat", "--pat-file", "x"], "cannot be used with"),
         (&["login", "--pat-file"], "--pat-file"),
         (&["user", "pat", "create"], "<NAME>"),

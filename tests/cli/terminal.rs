@@ -1,6 +1,7 @@
 //! What the commands ask, and how it looks, in a terminal.
 
-use std::process::Command;
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
 
 use rexpect::session::{PtySession, spawn_command};
 
@@ -9,6 +10,7 @@ use crate::world::{Case, PASSWORD, World, done};
 pub(crate) const CASES: &[Case] = &[
     ("a_password_is_asked_for_and_not_shown", a_password_is_asked_for),
     ("a_prompt_can_be_left", a_prompt_can_be_left),
+    ("ctrl_c_leaves_no_file_and_the_terminal_as_it_was", ctrl_c_leaves_nothing),
     ("revoking_is_confirmed", revoking_is_confirmed),
     ("colours_are_for_terminals_that_want_them", colours),
 ];
@@ -81,6 +83,55 @@ fn a_prompt_can_be_left(world: &World) {
     session.send_control('d').unwrap();
     let said = ends_with(session, 2);
     assert!(said.contains("the password of alice cannot be read"), "{said}");
+}
+
+fn ctrl_c_leaves_nothing(world: &World) {
+    // Nothing is waited for that would be shown.
+    let said = ends_with(open(world.program("playground", &["login", "--pat-file", "-"])), 2);
+    assert!(said.contains("nothing is piped in"), "{said}");
+
+    let path = world.home().join("pat");
+    let file = path.to_str().unwrap();
+    let create = ["user", "pat", "create", "interrupted", "--pat-file", file];
+    for (user, question) in [(Some("alice"), "Password of alice: "), (None, "User: ")] {
+        let mut command = world.program("playground", &create);
+        command.envs(user.map(|user| ("PLAYGROUND_USER", user)));
+        let mut session = open(command);
+        session.exp_string(question).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"");
+        session.send_control('c').unwrap();
+        session.exp_eof().unwrap();
+        assert!(how_it_ended(&session).contains("SIGINT"));
+        assert!(!path.exists());
+    }
+
+    // A shell goes on with a terminal that shows what is typed.
+    let mut shell = world.shell("stty echo; trap : INT; playground user pat list; stty -a");
+    shell.env("PLAYGROUND_USER", "alice");
+    let mut session = open(shell);
+    session.exp_string("Password of alice: ").unwrap();
+    session.send_control('c').unwrap();
+    let said = session.exp_eof().unwrap();
+    let said: Vec<&str> = said.split_whitespace().collect();
+    for setting in ["echo", "isig", "icanon"] {
+        assert!(said.contains(&setting), "{said:?}");
+    }
+
+    // While a server thinks it over.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut waiting = world.playground(&create);
+    waiting.env("PLAYGROUND_SERVER", format!("http://{}", silent.local_addr().unwrap()));
+    let waiting = waiting.stderr(Stdio::piped()).spawn().unwrap();
+    let _connection = silent.accept().unwrap();
+    assert!(path.exists());
+    let signal = Command::new("kill").args(["-INT", &waiting.id().to_string()]).status();
+    assert!(signal.unwrap().success());
+    let ended = waiting.wait_with_output().unwrap();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&ended.status), Some(2));
+    let said = "error: interrupted\n\
+                hint: what was asked for may be done; `playground user pat list` tells\n";
+    assert_eq!(String::from_utf8(ended.stderr).unwrap(), said);
+    assert!(!path.exists());
 }
 
 fn revoking_is_confirmed(world: &World) {

@@ -115,8 +115,13 @@ async fn a_short_lived_token_that_is_refused_is_renewed_once() {
     whoami(&client).await.unwrap();
     assert_eq!(app.exchanges.asked(), 2);
 
-    // With the long-lived token itself gone, the refusal is that of the token endpoint.
+    // With the long-lived token itself gone, the refusal is that of the server, and a while after
+    // the last one that of the token endpoint.
     app.hallpass.revoke(&issued.token.id, RevocationReason::Leaked).await.unwrap();
+    let refused = whoami(&client).await.unwrap_err();
+    assert_eq!(refused.refusal().unwrap().status, 401);
+    assert_eq!(app.exchanges.asked(), 2);
+    app.clock.advance(TimeDelta::seconds(5));
     let refused = whoami(&client).await.unwrap_err();
     let refused = refused.refusal().unwrap();
     assert_eq!(refused.to_string(), "The subject token is invalid (400 invalid_request)");

@@ -1,5 +1,6 @@
 //! Servers that do not do what they should.
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -108,6 +109,20 @@ async fn a_server_that_is_not_there_or_silent_is_named() {
     let error = error.get("/a").send().await.unwrap_err();
     assert_eq!(error.to_string(), format!("{address} does not answer in time"));
     drop(silent);
+    // One that begins to answer and stops.
+    let stalls = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let stalled = format!("http://{}", stalls.local_addr().unwrap());
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let server = std::thread::spawn(move || {
+        let mut stream = stalls.accept().unwrap().0;
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n12345").unwrap();
+        let _ = held.recv();
+    });
+    let patient = client(&stalled).timeout(Duration::from_millis(100)).build().unwrap();
+    let error = patient.get("/a").send().await.unwrap_err();
+    assert_eq!(error.to_string(), format!("{stalled} does not answer in time"));
+    drop(hold);
+    server.join().unwrap();
     let error = client(&address).build().unwrap().get("/a").send().await.unwrap_err();
     assert_eq!(error.to_string(), format!("cannot reach {address}"));
     assert_silent(&error);
@@ -157,6 +172,15 @@ async fn a_server_that_echoes_the_secret_is_not_passed_on() {
     let error = client(&address).build().unwrap().get("/a").send().await.unwrap_err();
     assert_eq!(error.to_string(), "no: Bearer [redacted] (400 Bearer [redacted])");
     assert_silent(&error);
+    // Nor in the spelling that it was sent in.
+    let basic = Presentation::basic_password("git").unwrap();
+    let token = Credential::from_text(SECRET).unwrap();
+    let user = Client::builder(&address).token_as(token, basic).build().unwrap();
+    let person = Client::builder(&address).person("alice", "pa55word").build().unwrap();
+    for client in [user, person] {
+        let error = client.get("/a").send().await.unwrap_err();
+        assert_eq!(error.to_string(), "no: Basic [redacted] (400 Basic [redacted])");
+    }
     // An answer that is no JSON is not quoted.
     let (address, _) = counting(|_| format!("\"{SECRET}\"")).await;
     let answer = client(&address).build().unwrap().get("/a").send().await.unwrap();

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use hallpass::api::Api;
 use hallpass::host::{
-    Administers, CallerResolver, CsrfKey, Host, HostOutage, PasswordCheck, RememberedConfirmation,
-    SignedIn,
+    Administers, CallerResolver, Confirmation, CsrfKey, Host, HostOutage, PasswordCheck,
+    RememberedConfirmation, SignedIn,
 };
-use hallpass::{Issue, Issued, Policy, Tenant, TokenStore};
+use hallpass::{Issue, Issued, Policy, Tenant, Timestamp, TokenStore};
 use http::request::{Builder, Parts};
 use http::{Request, Response};
 use serde_json::Value;
@@ -71,6 +71,27 @@ impl PasswordCheck for Sessions {
     }
 }
 
+/// Confirmations that nobody can tell of.
+#[derive(Debug)]
+struct Out;
+
+#[async_trait]
+impl Confirmation for Out {
+    async fn confirmed_at(&self, _: &Parts, _: &SignedIn) -> Result<Option<Timestamp>, HostOutage> {
+        Err(HostOutage::new("no connection"))
+    }
+
+    async fn confirm(
+        &self,
+        _: &Parts,
+        _: &SignedIn,
+        _: &str,
+        _: Timestamp,
+    ) -> Result<bool, HostOutage> {
+        Err(HostOutage::new("no connection"))
+    }
+}
+
 /// The API on a world of its own.
 pub(crate) struct Site {
     pub(crate) world: World,
@@ -95,8 +116,18 @@ impl Site {
 
     fn of(world: World) -> Self {
         let sessions = Arc::new(Sessions::default());
+        let remembered = RememberedConfirmation::new(Arc::clone(&sessions));
+        Self::confirming(world, sessions, remembered)
+    }
+
+    /// Where whoever keeps confirmations is out of order.
+    pub(crate) fn without_confirmations() -> Self {
+        Self::confirming(World::new(), Arc::default(), Out)
+    }
+
+    fn confirming(world: World, sessions: Arc<Sessions>, confirmation: impl Confirmation) -> Self {
         let host = Host::builder(world.hallpass.clone(), ORIGIN, Arc::clone(&sessions))
-            .confirmation(RememberedConfirmation::new(Arc::clone(&sessions)))
+            .confirmation(confirmation)
             .csrf_key(CsrfKey::new(CSRF_KEY))
             .build()
             .unwrap();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use hallpass::{Context, Rotate};
+use hallpass::{Context, Issued, Rotate};
 use serde_json::{Value, json};
 
 use crate::api_support::{Answer, Site, from_page, get, patch, post};
@@ -34,7 +34,7 @@ fn a_token_is_made_and_its_secret_shown_once() {
         "networks": ["10.0.0.0/8", "2001:db8::/32"], "audience": [], "status": "not_yet_valid",
         "created_at": "2026-11-22T09:00:00Z", "created_by": "owner",
         "not_before": "2026-11-22T09:30:00Z", "expires_at": "2026-11-22T10:00:00Z",
-        "last_use": null, "rotation": null, "suspended_at": null, "revocation": null,
+        "last_use": null, "rotation": null, "suspension": null, "revocation": null,
         "parent": null, "client": null, "metadata": {"cost": {"centre": [1, 2]}}, "version": 1,
     });
     assert_eq!(made.json, json!({ "secret": secret, "token": token }));
@@ -536,6 +536,46 @@ fn a_token_is_set_aside_taken_back_and_ended() {
 }
 
 #[test]
+fn a_token_is_ended_while_nobody_can_tell_of_confirmations() {
+    let site = Site::without_confirmations();
+    let (one, other) = (site.issue("alice", "one"), site.issue("alice", "other"));
+    let path = |issued: &Issued| format!("/tokens/{}", issued.token.id);
+    let act = |method: &str, path: String| site.send(from_page(method, "alice.1", &path), "");
+    assert_eq!(act("POST", path(&one) + "/suspend").status, 200);
+    for out in [act("POST", path(&one) + "/resume"), site.make("new")] {
+        assert_eq!(out.problem(), (503, "unavailable"));
+        assert_eq!(out.header("retry-after"), "5");
+    }
+    assert_eq!(act("DELETE", path(&one)).status, 204);
+    assert_eq!(
+        site.send(from_page("DELETE", "root.1", &format!("/admin{}", path(&other))), "").status,
+        204
+    );
+    assert!(!site.world.accepts(&one) && !site.world.accepts(&other));
+}
+
+#[test]
+fn an_owner_does_not_resume_what_an_administrator_suspended() {
+    let site = Site::confirmed();
+    site.confirm("root.1");
+    let issued = site.issue("alice", "ci");
+    let path = format!("/tokens/{}", issued.token.id);
+    let act = |session: &str, path: &str| site.send(from_page("POST", session, path), "");
+    let suspended = act("root.1", &format!("/admin{path}/suspend"));
+    assert_eq!(
+        suspended.json["suspension"],
+        json!({ "at": "2026-11-22T09:00:00Z", "by": "admin:root" })
+    );
+    let refused = act("alice.1", &format!("{path}/resume"));
+    assert_eq!(refused.problem(), (403, "suspended-by-administrator"));
+    assert_eq!(act("alice.1", &format!("{path}/suspend")).json["suspension"]["by"], "admin:root");
+    assert!(!site.world.accepts(&issued));
+    assert_eq!(act("root.1", &format!("/admin{path}/resume")).json["suspension"], json!(null));
+    assert_eq!(act("alice.1", &format!("{path}/suspend")).json["suspension"]["by"], "owner");
+    assert_eq!(act("alice.1", &format!("{path}/resume")).json["status"], "active");
+}
+
+#[test]
 fn several_tokens_end_at_once() {
     let site = Site::confirmed();
     let ids: Vec<String> = ["a", "b", "c"].iter().map(|name| site.make(name).id()).collect();
@@ -655,7 +695,7 @@ fn the_catalog_tells_what_can_be_granted() {
             "brand": "acme", "default_lifetime_seconds": 2_592_000, "min_lifetime_seconds": 1,
             "max_lifetime_seconds": 31_622_400, "allow_never": false, "quota": 50,
             "unique_names": true, "overlap_seconds": 86_400, "max_overlap_seconds": 604_800,
-            "confirmation_seconds": 300, "may_hold_tokens": true,
+            "max_idle_seconds": null, "confirmation_seconds": 300, "may_hold_tokens": true,
         })
     );
     site.world.owners.say("alice", crate::world::Answer::Unknown);

@@ -173,7 +173,7 @@ fn a_change_dropped_midway_was_made_or_not() {
         async |world, issued| {
             world.hallpass.suspend(&issued.token.id).await.unwrap();
         },
-        |world, issued| world.get(issued).suspended_at.is_some(),
+        |world, issued| world.get(issued).suspension.is_some(),
     );
 }
 

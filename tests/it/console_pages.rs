@@ -84,6 +84,11 @@ fn an_empty_list_says_how_to_begin() {
     assert!(!list.has("theirs"));
     let search = app.get(&at("?q=x")).session("u1-1").expect(&app, 200);
     assert!(search.has("Nothing matches") && !search.has("No tokens yet"));
+    let idle = "is not used for";
+    assert!(!list.has(idle));
+    let app = App::with(|policy| policy.max_idle = Some(TimeDelta::days(90)));
+    let list = app.get(&at("")).session("u1-1").expect(&app, 200);
+    assert!(list.has(&format!("One that {idle} 90 days is revoked.")));
 }
 
 #[test]
@@ -603,6 +608,40 @@ fn an_administrator_looks_after_everybodys_tokens() {
     assert_eq!(revocation.by.to_string(), "admin:root");
     // Root's own list is root's own.
     assert!(app.get(&at("")).session("root-1").expect(&app, 200).has("No tokens yet"));
+}
+
+#[test]
+fn an_administrator_says_which_tenant_and_enough_to_search_for() {
+    let plain = App::new();
+    let admin = |app: &App, query: &str| {
+        app.get(&at(&format!("/admin{query}"))).session("root-1").expect(app, 200)
+    };
+    plain.token("u1", "alpha");
+    // Without tenants an owner is enough, and nobody is asked for more.
+    assert!(admin(&plain, "?owner=u1").has("alpha"));
+    assert!(!admin(&plain, "").has("id=\"tenant\""));
+    let app = App::build(World::new(), hallpass::console::ConsoleBuilder::with_tenants);
+    for tenant in ["t1", "t2"] {
+        let issue =
+            Issue::new(format!("ci-{tenant}")).owner("u1").tenant(crate::world::tenant(tenant));
+        app.world.issue(issue.scopes(["repo:read"]));
+    }
+    assert!(admin(&app, "").has("ci-t1") && admin(&app, "").has("ci-t2"));
+    let unclear = admin(&app, "?owner=u1");
+    assert!(
+        unclear.has("In which tenant?") && unclear.has("id=\"tenant\"") && !unclear.has("ci-t")
+    );
+    let clear = admin(&app, "?owner=u1&tenant=t1");
+    assert!(clear.has("ci-t1") && !clear.has("ci-t2") && clear.has("value=\"t1\""));
+    assert!(admin(&app, "?tenant=t2").has("ci-t2"));
+    app.get(&at("/admin?tenant=%00")).session("root-1").expect(&app, 400);
+    // One letter is in nearly every token; of one owner's few, it tells enough.
+    assert!(admin(&app, "?q=c").has("at least two characters"));
+    assert!(admin(&app, "?q=ci-").has("ci-t1"));
+    assert!(admin(&app, "?q=c&owner=u1&tenant=t1").has("ci-t1"));
+    let own = app.token("u1", "\u{4eac}");
+    let found = app.get(&at("?q=%E4%BA%AC")).session("u1-1").expect(&app, 200);
+    assert!(found.has(own.id.as_str()));
 }
 
 #[test]

@@ -128,6 +128,29 @@ fn without_a_recent_confirmation_the_form_is_kept_and_the_password_asked_for() {
 }
 
 #[test]
+fn what_is_plainly_wrong_is_said_before_the_password_is_asked_for() {
+    let app = App::new();
+    let token = app.token("u1", "mine");
+    let edit = at(&format!("/{}", token.id));
+    for (wrong, value, said) in [
+        ("scope", None, "Choose at least one scope"),
+        ("name", Some(""), "1 to 100 characters"),
+        ("name", Some("a\u{202e}b"), "no control or direction character"),
+    ] {
+        let mut fields = fields();
+        fields.retain(|(name, _)| *name != wrong);
+        fields.extend(value.map(|value| (wrong, value)));
+        let told = app.post("u1-1", &at("/new"), &fields).expect(&app, 400);
+        assert!(told.has(said) && !told.has("type=\"password\""));
+        fields.retain(|(name, _)| *name != "key");
+        fields.push(("version", "1"));
+        let told = app.post("u1-1", &edit, &fields).expect(&app, 400);
+        assert!(told.has(said) && !told.has("type=\"password\""));
+    }
+    assert!(untouched(&app));
+}
+
+#[test]
 fn a_confirmation_lasts_five_minutes_in_its_own_session() {
     let app = App::new();
     app.confirm("u1-1");
@@ -154,12 +177,16 @@ fn whoever_guesses_has_to_wait() {
         app.post("u1-1", &at("/new"), &fields).expect(&app, 403);
     }
     let wait = app.post("u1-1", &at("/new"), &fields).expect(&app, 429);
-    assert!(wait.has("Too many attempts. Wait 6 minutes."));
-    assert_eq!(wait.header("retry-after"), Some("301"));
+    assert!(wait.has("Too many attempts. Wait 5 minutes."));
+    assert_eq!(wait.header("retry-after"), Some("300"));
     fields.pop();
     fields.push(("password", "u1's"));
     app.post("u1-1", &at("/new"), &fields).expect(&app, 429);
+    // Whoever guesses in one session locks the owner out of no other.
+    app.post("u1-2", &at("/new"), &fields).expect(&app, 201);
     app.world.advance(TimeDelta::minutes(5));
+    fields.retain(|(name, _)| *name != "name" && *name != "key");
+    fields.extend([("name", "later"), ("key", "later")]);
     app.post("u1-1", &at("/new"), &fields).expect(&app, 201);
 }
 
@@ -271,7 +298,8 @@ fn nobody_is_led_to_sign_in_and_back() {
 #[test]
 fn an_outage_is_no_denial_and_loses_nothing() {
     let app = App::new();
-    app.get(&at("")).session("broken").expect(&app, 503);
+    let broken = app.get(&at("")).session("broken").expect(&app, 503);
+    assert_eq!(broken.header("retry-after"), Some("5"));
     app.confirm("u1-1");
     let token = app.token("u1", "kept");
     app.world.store.breaks(Step::List, Fault::Fails);
@@ -280,10 +308,11 @@ fn an_outage_is_no_denial_and_loses_nothing() {
     app.world.store.breaks(Step::Insert, Fault::Fails);
     let failed = app.post("u1-1", &at("/new"), &fields()).expect(&app, 503);
     assert!(failed.has("Nothing you entered is lost") && failed.has("value=\"ci\""));
-    assert_eq!(failed.hidden("key"), "k");
+    assert_eq!((failed.hidden("key"), failed.header("retry-after")), ("k", Some("5")));
     app.world.store.breaks(Step::Revoke, Fault::Fails);
     let url = at(&format!("/{}/revoke", token.id));
-    app.post("u1-1", &url, &[]).expect(&app, 503);
+    let failed = app.post("u1-1", &url, &[]).expect(&app, 503);
+    assert_eq!(failed.header("retry-after"), Some("5"));
     app.world.store.heals();
     // The answer is lost after the token was stored: nobody gets a second one.
     app.world.store.breaks(Step::Insert, Fault::Loses);
@@ -294,7 +323,48 @@ fn an_outage_is_no_denial_and_loses_nothing() {
     assert_eq!(app.world.all().len(), 2);
     let mut with = fields();
     with.push(("password", "outage"));
-    app.post("u1-2", &at("/new"), &with).expect(&app, 503);
+    let out = app.post("u1-2", &at("/new"), &with).expect(&app, 503);
+    assert_eq!(out.header("retry-after"), Some("5"));
+}
+
+#[test]
+fn a_token_is_ended_while_nobody_can_tell_of_confirmations() {
+    let app = App::without_confirmations();
+    let (one, other) = (app.token("u1", "one"), app.token("u1", "other"));
+    let own = at(&format!("/{}", one.id));
+    app.post("u1-1", &format!("{own}/suspend"), &[]).expect(&app, 303);
+    for (path, fields) in [(format!("{own}/resume"), vec![]), (at("/new"), fields())] {
+        let out = app.post("u1-1", &path, &fields).expect(&app, 503);
+        assert_eq!(out.header("retry-after"), Some("5"));
+    }
+    app.post("u1-1", &format!("{own}/revoke"), &[]).expect(&app, 303);
+    let any = at(&format!("/admin/{}", other.id));
+    app.post("root-1", &format!("{any}/revoke"), &[]).expect(&app, 303);
+    assert!(app.now(&one).revocation.is_some() && app.now(&other).revocation.is_some());
+}
+
+#[test]
+fn an_owner_does_not_resume_what_an_administrator_suspended() {
+    let app = App::new();
+    app.confirm("u1-1");
+    app.confirm("root-1");
+    let token = app.token("u1", "ci");
+    let own = at(&format!("/{}", token.id));
+    let any = at(&format!("/admin/{}", token.id));
+    let page = |session: &str, path: &str| app.get(path).session(session).expect(&app, 200);
+    app.post("u1-1", &format!("{own}/suspend"), &[]).expect(&app, 303);
+    let theirs = page("root-1", &any);
+    assert!(theirs.has("by the owner") && theirs.has("Suspend as administrator"));
+    app.post("root-1", &format!("{any}/suspend"), &[]).expect(&app, 303);
+    let mine = page("u1-1", &own);
+    assert!(mine.has("Suspended by an administrator") && mine.has("by administrator root"));
+    assert!(!mine.has(&format!("{own}/resume")) && !mine.has(&format!("{own}/suspend")));
+    let refused = app.post("u1-1", &format!("{own}/resume"), &[]).expect(&app, 403);
+    assert!(refused.has("Only an administrator can resume it"));
+    assert!(app.now(&token).suspension.is_some());
+    assert!(!page("root-1", &any).has("Suspend as administrator"));
+    app.post("root-1", &format!("{any}/resume"), &[]).expect(&app, 303);
+    assert_eq!(app.now(&token).suspension, None);
 }
 
 #[test]

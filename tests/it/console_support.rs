@@ -7,10 +7,10 @@ use axum::Router;
 use axum::body::Body;
 use hallpass::console::{Console, ConsoleBuilder};
 use hallpass::host::{
-    Administers, CallerResolver, CsrfKey, Host, HostOutage, PasswordCheck, RememberedConfirmation,
-    SignedIn,
+    Administers, CallerResolver, Confirmation, CsrfKey, Host, HostOutage, PasswordCheck,
+    RememberedConfirmation, SignedIn,
 };
-use hallpass::{Issue, Policy, Token};
+use hallpass::{Issue, Policy, Timestamp, Token};
 use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
@@ -60,6 +60,27 @@ impl PasswordCheck for Passwords {
     }
 }
 
+/// Confirmations that nobody can tell of.
+#[derive(Debug)]
+struct Out;
+
+#[async_trait]
+impl Confirmation for Out {
+    async fn confirmed_at(&self, _: &Parts, _: &SignedIn) -> Result<Option<Timestamp>, HostOutage> {
+        Err(HostOutage::new("no connection"))
+    }
+
+    async fn confirm(
+        &self,
+        _: &Parts,
+        _: &SignedIn,
+        _: &str,
+        _: Timestamp,
+    ) -> Result<bool, HostOutage> {
+        Err(HostOutage::new("no connection"))
+    }
+}
+
 /// The host app.
 pub(crate) struct App {
     pub(crate) world: World,
@@ -80,8 +101,21 @@ impl App {
         world: World,
         change: impl FnOnce(ConsoleBuilder) -> ConsoleBuilder,
     ) -> Self {
+        Self::confirming(world, RememberedConfirmation::new(Passwords), change)
+    }
+
+    /// Where whoever keeps confirmations is out of order.
+    pub(crate) fn without_confirmations() -> Self {
+        Self::confirming(World::new(), Out, |console| console)
+    }
+
+    fn confirming(
+        world: World,
+        confirmation: impl Confirmation,
+        change: impl FnOnce(ConsoleBuilder) -> ConsoleBuilder,
+    ) -> Self {
         let host = Host::builder(world.hallpass.clone(), "https://acme.example", Sessions)
-            .confirmation(RememberedConfirmation::new(Passwords))
+            .confirmation(confirmation)
             .csrf_key(CsrfKey::new([7; 32]))
             .build()
             .unwrap();

@@ -9,15 +9,18 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
+use hallpass::fetch::{Fetch, FetchError};
 use hallpass::jwt::{
-    Algorithm, FetchKeys, JwkSet, JwtError, JwtIssuer, JwtVerifier, KeyRing, KeysError, SigningKey,
+    Algorithm, JwkSet, JwtError, JwtIssuer, JwtVerifier, KeyRing, KeysError, SigningKey,
 };
-use hallpass::{Context, Exchange, ExchangeError, Issued, Resources, RevocationReason, Tenant};
+use hallpass::{
+    Context, DenialReason, Exchange, ExchangeError, Issued, Resources, RevocationReason, Tenant,
+};
 use serde_json::{Value, json};
 
 use crate::world::{Fault, Step, World, ci, micro, run, start};
 
-const ISSUER: &str = "https://acme.example";
+pub(crate) const ISSUER: &str = "https://acme.example";
 
 /// A world with an issuer, and the key it signs with.
 pub(crate) struct Mint {
@@ -55,7 +58,7 @@ impl Mint {
     }
 
     /// A service that only verifies.
-    fn offline(&self) -> JwtVerifier {
+    pub(crate) fn offline(&self) -> JwtVerifier {
         JwtVerifier::new(ISSUER, "us", self.keys()).clock(Arc::clone(&self.world.clock))
     }
 
@@ -578,6 +581,31 @@ fn a_jwt_is_not_released_before_its_record_is_durable() {
 }
 
 #[test]
+fn no_text_has_the_record_of_a_jwt() {
+    let mint = Mint::new();
+    let (_, text) = mint.jwt();
+    let id = run(mint.online().verify(&text)).unwrap().id().to_owned();
+    mint.world.events.take();
+    for secret in ["0".repeat(43), "a".repeat(43)] {
+        let guess = crate::world::text_of("at", &id, &secret);
+        assert_eq!(mint.world.refusal(&guess), DenialReason::WrongSecret);
+    }
+    assert!(run(mint.online().verify(&text)).is_ok());
+}
+
+#[test]
+fn a_clone_is_set_up_on_its_own() {
+    let mint = Mint::new();
+    let trusting = mint.offline();
+    let careful = trusting.clone().revocations(mint.world.hallpass.clone());
+    let (parent, text) = mint.jwt();
+    let requested = RevocationReason::Requested;
+    run(mint.world.hallpass.revoke(&parent.token.id, requested)).unwrap();
+    assert!(run(trusting.verify(&text)).is_ok());
+    assert!(matches!(run(careful.verify(&text)), Err(JwtError::Denied)));
+}
+
+#[test]
 fn keys_turn_over_without_a_gap() {
     let mint = Mint::new();
     let fetches = Fetcher::of(&mint);
@@ -663,11 +691,11 @@ impl Fetcher {
 }
 
 #[async_trait]
-impl FetchKeys for Fetcher {
-    async fn fetch(&self) -> Result<Vec<u8>, KeysError> {
+impl Fetch for Fetcher {
+    async fn fetch(&self) -> Result<Vec<u8>, FetchError> {
         self.count.fetch_add(1, Ordering::SeqCst);
         if self.broken.load(Ordering::SeqCst) {
-            return Err(KeysError::Fetch("unplugged".into()));
+            return Err(FetchError::other("unplugged"));
         }
         Ok(self.json.lock().unwrap().clone())
     }
@@ -791,6 +819,111 @@ mod endpoints {
         run(server.world.hallpass.resume(&subject.token.id)).unwrap();
         assert!(server.world.accepts(&subject));
         assert_eq!(server.introspect_as("billing", &own).json(), json!({"active": false}));
+    }
+
+    #[test]
+    fn a_jwt_is_introspected_as_what_it_says() {
+        let (server, _) = server();
+        let subject = server.ok();
+        let iat = start().as_micros() / 1_000_000;
+        let read = |text: &str| -> Value {
+            let claims = URL_SAFE_NO_PAD.decode(text.split('.').nth(1).unwrap()).unwrap();
+            serde_json::from_slice(&claims).unwrap()
+        };
+        let ask = |client: Option<&str>, more: &[(&'static str, &str)]| {
+            let more = [&[("requested_token_type", JWT)], more].concat();
+            let request = match client {
+                None => post(),
+                Some(client) => post().header("authorization", server.basic(client)),
+            };
+            server.token(request, b_with(&subject, &more)).text_of("access_token")
+        };
+        let billing = "https://billing.example";
+        // For the app itself and got by whoever holds the parent: the issuer and the parent stand
+        // in the claims, and so in the answer.
+        for (asker, text, client, audience) in [
+            ("gateway", ask(None, &[]), subject.token.id.as_str(), json!(ISSUER)),
+            ("gateway", ask(Some("writer"), &[]), "writer", json!(ISSUER)),
+            ("billing", ask(Some("billing"), &[("resource", billing)]), "billing", json!(billing)),
+            (
+                "billing",
+                ask(None, &[("audience", "billing"), ("audience", "search")]),
+                subject.token.id.as_str(),
+                json!(["billing", "search"]),
+            ),
+        ] {
+            let claims = read(&text);
+            let told = server.introspect_as(asker, &text);
+            assert_eq!(
+                told.text,
+                format!(
+                    "200\ncache-control: no-store\ncontent-type: application/json\n\
+                     pragma: no-cache\n\n{{\"active\":true,\"scope\":\"repo:read\",\
+                     \"client_id\":\"{client}\",\"token_type\":\"Bearer\",\"exp\":{},\
+                     \"iat\":{iat},\"sub\":\"u1\",\"aud\":{audience},\"iss\":\"{ISSUER}\",\
+                     \"jti\":{}}}",
+                    iat + 600,
+                    claims["jti"],
+                )
+            );
+            for claim in ["iss", "sub", "aud", "client_id", "jti", "iat", "exp", "scope"] {
+                assert_eq!(told.json()[claim], claims[claim], "{claim}");
+            }
+        }
+    }
+
+    #[test]
+    fn c85_claims_in_the_form_are_absent_from_a_jwt() {
+        let (server, _) = server();
+        let more = [
+            ("requested_token_type", JWT),
+            ("act", "{\"sub\":\"admin\"}"),
+            ("may_act", "x"),
+            ("exp", "9999999999"),
+            ("sub", "admin"),
+            ("iss", "https://evil.example"),
+        ];
+        let text = server.token(post(), b_with(&server.ok(), &more)).text_of("access_token");
+        let claims = URL_SAFE_NO_PAD.decode(text.split('.').nth(1).unwrap()).unwrap();
+        let claims: Value = serde_json::from_slice(&claims).unwrap();
+        let names: Vec<_> = claims.as_object().unwrap().keys().map(String::as_str).collect();
+        let own = ["aud", "client_id", "exp", "iat", "iss", "jti", "resources", "scope", "sub"];
+        assert_eq!(names, own);
+        assert_eq!((&claims["sub"], &claims["iss"]), (&json!("u1"), &json!(ISSUER)));
+        assert_eq!(claims["exp"], start().as_micros() / 1_000_000 + 600);
+    }
+
+    #[test]
+    fn c107_c112_a_jwt_that_is_no_good_is_told_as_any_other_text() {
+        let (server, _) = server();
+        let world = &server.world;
+        let jwt = |subject: &Issued| {
+            let body = b_with(subject, &[("requested_token_type", JWT)]);
+            server.token(post(), body).text_of("access_token")
+        };
+        let (parent, suspended) = (server.world.token("parent"), server.world.token("suspended"));
+        let (ended, orphan, kept) = (jwt(&parent), jwt(&suspended), jwt(&server.ok()));
+        run(world.hallpass.revoke(&parent.token.id, RevocationReason::Requested)).unwrap();
+        run(world.hallpass.suspend(&suspended.token.id)).unwrap();
+        let forged = format!("{}AAAA", &kept[..kept.len() - 4]);
+        let inactive = server.introspect_as("gateway", "garbage").text;
+        assert!(inactive.ends_with("\n\n{\"active\":false}"));
+        for text in [&ended, &orphan, &forged] {
+            assert_eq!(server.introspect_as("gateway", text).text, inactive);
+        }
+        assert_eq!(server.introspect_as("billing", &kept).text, inactive, "not for it");
+        assert_eq!(server.introspect_as("gateway", &kept).json()["active"], true);
+        for fault in [Fault::Fails, Fault::Loses] {
+            world.store.breaks(Step::Revoke, fault);
+            server.revoke(post(), form(&[("token", &kept)])).is_unavailable();
+        }
+        world.store.heals();
+        world.store.cool();
+        world.store.breaks(Step::Find, Fault::Fails);
+        server.introspect_as("gateway", &kept).is_unavailable();
+        world.store.heals();
+        world.advance(TimeDelta::minutes(10));
+        assert_eq!(server.introspect_as("gateway", &kept).text, inactive);
     }
 
     #[test]

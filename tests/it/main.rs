@@ -36,6 +36,10 @@ mod console_refusals;
 #[cfg(feature = "console")]
 mod console_support;
 mod exchange;
+#[cfg(all(feature = "fetch", feature = "jwt", feature = "oauth", feature = "axum"))]
+mod fetch;
+#[cfg(all(feature = "api", feature = "jwt"))]
+mod host_tokens;
 #[cfg(feature = "http")]
 mod http_answers;
 #[cfg(feature = "axum")]
@@ -62,6 +66,7 @@ mod limited;
 mod list;
 mod maintain;
 mod narrowing;
+mod notices;
 #[cfg(all(feature = "axum", feature = "oauth"))]
 mod oauth_axum;
 #[cfg(feature = "oauth")]

@@ -1,7 +1,8 @@
 //! Token exchange and refresh: C71 to C90.
 
 use chrono::TimeDelta;
-use hallpass::{DenialReason, Edit, Expiry, Issue, Resources, RevocationReason, Tenant};
+use hallpass::oauth::{Client, Clients};
+use hallpass::{DenialReason, Edit, Expiry, Issue, OAuth, Resources, RevocationReason, Tenant};
 use proptest::prelude::*;
 
 use crate::oauth_support::{
@@ -238,6 +239,41 @@ fn c80_audiences_come_from_the_list() {
 }
 
 #[test]
+fn a_client_gets_what_it_is_registered_for_and_no_default_beside() {
+    let ask = |server: &Server, client: &str, more: &[(&'static str, &str)]| {
+        let subject = server.issue(&format!("{client} {more:?}"), &["repo:write"]);
+        let request = post().header("authorization", server.basic(client));
+        server.token(request, b_with(&subject, more))
+    };
+    // Without an audience a token is for the app itself, which is not `billing`'s to have.
+    let server = Server::new();
+    ask(&server, "billing", &[]).is_error("invalid_target");
+    ask(&server, "billing", &[("audience", "")]).is_error("invalid_target");
+    assert_eq!(ask(&server, "billing", &[("audience", "billing")]).status, 200);
+    assert_eq!(ask(&server, "writer", &[]).status, 200, "of which nothing is said");
+    // Nor is a default that its registration does not name, whole or in part.
+    for (default, status) in
+        [(vec!["search"], 400), (vec!["billing", "search"], 400), (vec!["billing"], 200)]
+    {
+        let server = Server::with(|_| {}, |builder| builder.default_audience(default));
+        let answer = ask(&server, "billing", &[]);
+        assert_eq!(answer.status, status, "{}", answer.text);
+        if status == 400 {
+            answer.is_error("invalid_target");
+        }
+        assert_eq!(ask(&server, "writer", &[]).status, 200);
+    }
+    // One that may have a token for the app itself, and nothing else.
+    let server = Server::new();
+    let own = Client::confidential("own", server.secret.digest_for("own")).exchanges_for_app();
+    let builder = OAuth::builder(server.world.hallpass.clone(), "https://acme.example");
+    let oauth = builder.clients(Clients::none().with(own)).build().unwrap();
+    let server = Server { oauth, ..server };
+    assert_eq!(ask(&server, "own", &[]).status, 200);
+    ask(&server, "own", &[("audience", "search")]).is_error("invalid_target");
+}
+
+#[test]
 fn c81_resources_are_urls_of_servers() {
     let server = Server::with(
         |policy| {
@@ -467,11 +503,13 @@ fn a_refresh_that_may_not_have_happened_is_tried_again() {
 #[test]
 fn an_application_token_is_exchanged_by_its_client_alone() {
     let (server, granted) = refreshing();
-    let body = b_with(&granted.access, &[]);
-    let ask = |client| server.token(post().header("authorization", server.basic(client)), &body);
-    assert_eq!(ask("billing").text, SUBJECT_INVALID);
-    assert_eq!(server.token(post(), &body).text, SUBJECT_INVALID);
-    let access = ask("writer").text_of("access_token");
+    let ask = |client, more: &[(&'static str, &str)]| {
+        let request = post().header("authorization", server.basic(client));
+        server.token(request, b_with(&granted.access, more))
+    };
+    assert_eq!(ask("billing", &[("audience", "billing")]).text, SUBJECT_INVALID);
+    assert_eq!(server.token(post(), b_with(&granted.access, &[])).text, SUBJECT_INVALID);
+    let access = ask("writer", &[]).text_of("access_token");
     assert_eq!(server.world.verify(&access).unwrap().client(), Some("writer"));
 }
 
@@ -524,6 +562,7 @@ proptest! {
                 prop_assert!(!child.grants("repo:admin"));
             }
             prop_assert!(client != Some("billing") || !targets.contains(&"search"));
+            prop_assert!(client != Some("billing") || !child.audience().is_empty());
             prop_assert!(child.expires_at() <= before.expires_at());
             prop_assert_eq!(child.owner(), before.owner());
             let left = child.expires_at().unwrap().since(world.now());

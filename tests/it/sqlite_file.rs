@@ -289,6 +289,25 @@ async fn a_read_only_file_answers_and_refuses_changes() {
     assert!(matches!(error, StoreError::Schema(_)), "{error:?}");
 }
 
+#[tokio::test]
+async fn without_migrations_a_file_is_as_it_was_or_refused() {
+    let directory = directory();
+    let open = |path: &Path| SqliteOptions::new().without_migrations().open(path);
+    let missing = directory.path().join("missing");
+    let error = open(&missing).unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    assert!(!missing.exists());
+    let empty = directory.path().join("empty");
+    fs::write(&empty, "").unwrap();
+    let error = open(&empty).unwrap_err();
+    assert!(matches!(error, StoreError::Schema(_)), "{error:?}");
+    assert_eq!(fs::read(&empty).unwrap(), b"");
+    drop(SqliteStore::open(&empty).unwrap());
+    let store = open(&empty).unwrap();
+    store.insert(&record(1), &anything()).await.unwrap();
+    assert_eq!(store.find(&id(1)).await.unwrap(), Some(record(1)));
+}
+
 #[test]
 fn files_that_are_not_this_stores_are_refused_and_left_alone() {
     let directory = directory();

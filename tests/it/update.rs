@@ -3,9 +3,9 @@
 use chrono::TimeDelta;
 use hallpass::store::Change;
 use hallpass::{
-    Caller, DenialReason, Edit, Event, Expiry, ExpiryError, Issue, Issued, Metadata, OnBehalf,
-    OwnerError, Policy, Resources, RevocationReason, SettingsError, Status, Token, TokenStore,
-    Update, UpdateError,
+    Actor, Caller, DenialReason, Edit, Event, Expiry, ExpiryError, Issue, Issued, Metadata,
+    OnBehalf, OwnerError, Policy, Resources, RevocationReason, SettingsError, Status, Token,
+    TokenStore, Update, UpdateError,
 };
 
 use crate::world::{Fault, Step, World, after, ci, micro, owner, run};
@@ -193,7 +193,7 @@ fn a_stale_copy_never_undoes_a_revocation() {
     run(world.hallpass.revoke(&issued.token.id, RevocationReason::Leaked)).unwrap();
     let revoked = world.record(&issued);
     for version in [stale, revoked.token.version] {
-        let change = Change { suspended_at: Some(None), ..Change::default() };
+        let change = Change { suspension: Some(None), ..Change::default() };
         let answer = run(world.store.update(&issued.token.id, version, &change, world.now()));
         assert!(answer.is_err());
     }
@@ -240,16 +240,53 @@ fn a_suspended_token_rests_until_it_is_resumed() {
     let issued = world.token("ci");
     let id = &issued.token.id;
     let suspended = run(unconfirmed(&world).suspend(id)).unwrap();
-    assert_eq!(suspended.suspended_at, Some(world.now()));
+    let suspension = suspended.suspension.clone().unwrap();
+    assert_eq!((suspension.at, suspension.by), (world.now(), Actor::Owner));
     assert_eq!(world.refusal(issued.plain.expose()), DenialReason::Suspended);
     world.advance(TimeDelta::hours(1));
-    assert_eq!(run(world.hallpass.suspend(id)).unwrap(), suspended);
+    assert_eq!(run(unconfirmed(&world).suspend(id)).unwrap(), suspended);
     let answer = run(unconfirmed(&world).resume(id));
     assert!(matches!(answer, Err(UpdateError::Unconfirmed)));
     let resumed = run(world.hallpass.resume(id)).unwrap();
     assert_eq!(run(world.hallpass.resume(id)).unwrap(), resumed);
     assert!(world.accepts(&issued));
     assert_eq!(world.events.count(|event| matches!(event, Event::Updated { .. })), 2);
+}
+
+#[test]
+fn an_owner_cannot_take_back_what_somebody_else_suspended() {
+    let world = World::new();
+    let issued = world.token("ci");
+    let id = &issued.token.id;
+    let root = Caller::admin(owner("root")).confirmed_at(world.now());
+    let admin = world.hallpass.on_behalf_of(root);
+    let by = |token: &Token| token.suspension.as_ref().map(|suspension| suspension.by.clone());
+    let refused = |answer| assert!(matches!(answer, Err(UpdateError::NotOwnSuspension)));
+    let own = || world.hallpass.on_behalf_of(world.caller("u1"));
+    let root = Some(Actor::Admin(owner("root")));
+    assert_eq!(by(&run(admin.suspend(id)).unwrap()), root);
+    refused(run(own().resume(id)));
+    // Suspending it too does not make it the owner's.
+    assert_eq!(by(&run(own().suspend(id)).unwrap()), root);
+    refused(run(own().resume(id)));
+    assert_eq!(world.refusal(issued.plain.expose()), DenialReason::Suspended);
+    run(admin.resume(id)).unwrap();
+    assert!(world.accepts(&issued));
+    // What the owner suspended, an administrator can take over.
+    assert_eq!(by(&run(own().suspend(id)).unwrap()), Some(Actor::Owner));
+    let since = world.get(&issued).suspension.map(|suspension| suspension.at);
+    world.advance(TimeDelta::hours(1));
+    let taken = run(admin.suspend(id)).unwrap();
+    assert_eq!((by(&taken), taken.suspension.map(|suspension| suspension.at)), (root, since));
+    refused(run(own().resume(id)));
+    // So can the app, and either takes back what the other did.
+    run(world.hallpass.resume(id)).unwrap();
+    assert_eq!(by(&run(world.hallpass.suspend(id)).unwrap()), Some(Actor::System));
+    refused(run(own().resume(id)));
+    run(admin.suspend(id)).unwrap();
+    let later = Caller::admin(owner("root")).confirmed_at(world.now());
+    run(world.hallpass.on_behalf_of(later).resume(id)).unwrap();
+    assert!(world.accepts(&issued));
 }
 
 #[test]

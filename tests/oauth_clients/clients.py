@@ -204,7 +204,13 @@ def pyjwt_verifies_by_the_key_set(demo):
     claims = decode(text)
     assert claims["sub"] == "alice" and claims["exp"] - claims["iat"] == 600
     assert jwt.get_unverified_header(text)["typ"] == "at+jwt"
-    assert demo.introspect(text)["jti"] == claims["jti"]
+    told = demo.introspect(text)
+    assert told["active"] is True and told["token_type"] == "Bearer", told
+    for claim in ["iss", "sub", "aud", "exp", "iat", "jti", "client_id", "scope"]:
+        assert told[claim] == claims[claim], claim
+    # One for the demo itself names its issuer, as the claim does.
+    own = demo.exchange(demo.session(demo.gateway), requested_token_type=JWT)["access_token"]
+    assert demo.introspect(own)["aud"] == decode(own, audience=demo.issuer)["aud"] == demo.issuer
     raises(jwt.InvalidAudienceError, lambda: decode(text, audience="https://x.example"))
     raises(jwt.InvalidIssuerError, lambda: decode(text, issuer="https://x.example"))
     raises(jwt.InvalidSignatureError, lambda: decode(forged(text)))

@@ -261,7 +261,7 @@ fn steps_are_repeated_when_the_server_asks() {
             );
             SHARED.execute(&database, &trigger).await;
             let version = store.find(&id(1)).await.unwrap().unwrap().token.version;
-            let change = Change { notices: Some(1), ..Change::default() };
+            let change = Change { description: Some(None), ..Change::default() };
             let updated = store.update(&id(1), version, &change, at(0)).await.unwrap().unwrap();
             assert_eq!(updated.token.version, version + 1);
             let number = if code == "40001" { 2 } else { 3 };

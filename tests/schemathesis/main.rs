@@ -33,6 +33,12 @@ const EXAMPLES: &str = "25";
 /// Makes a run repeatable.
 const SEED: &str = "20261122";
 
+/// What refuses data that the document does not allow: among it a query too long for any URI.
+const REFUSALS: &str = "
+[checks.negative_data_rejection]
+expected-statuses = ['400', '401', '403', '404', '405', '406', '409', '414', '415', '422', '428', '429']
+";
+
 /// What JSON Schema cannot say, so that data which the document allows can be refused: an instant
 /// must be between 1970 and 9999, and where policy lets a token end, a name must show something, `1.0` is not `1`, a cursor
 /// must come from the list, and an `ETag` must be the token's.
@@ -127,7 +133,7 @@ fn check(program: &Path, (name, who, operations): (&str, &str, &[&str])) -> Resu
         format!(
             "[auth.openapi.session]\napi_key = \"{session}\"\n\n\
              [auth.openapi.csrf]\napi_key = \"{csrf}\"\n\n\
-             [auth.openapi.token]\nbearer = \"{token}\"\n{BEYOND_SCHEMAS}"
+             [auth.openapi.token]\nbearer = \"{token}\"\n{REFUSALS}{BEYOND_SCHEMAS}"
         ),
     )?;
     let output = Command::new(program)

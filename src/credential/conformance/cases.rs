@@ -2,11 +2,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{AUTHORIZATION, HeaderName};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Method};
 
-use super::Case;
-use super::world::World;
+use super::tokens::Tokens;
+use super::{Case, Matrix};
 use crate::credential::{MAX_CREDENTIAL_LEN, MAX_URI_LEN};
 
 type Line = (HeaderName, HeaderValue);
@@ -48,17 +48,16 @@ const PLACES: [Place; 9] = [
     },
 ];
 
-pub(super) fn all(world: &World) -> Vec<Case> {
-    let mut cases = in_every_place(world);
-    cases.extend(broken(world));
-    cases.extend(several(world));
-    cases.extend(circumstances(world));
+pub(super) fn all(tokens: &Tokens) -> Vec<Case> {
+    let mut cases = in_every_place(tokens);
+    cases.extend(broken(tokens));
+    cases.extend(several(tokens));
+    cases.extend(circumstances(tokens));
     cases
 }
 
 /// Every place with every token on every route.
-fn in_every_place(world: &World) -> Vec<Case> {
-    let tokens = &world.tokens;
+fn in_every_place(tokens: &Tokens) -> Vec<Case> {
     let mut cases = Vec::new();
     for place in &PLACES {
         let mut ask = |what: &str, path: &str, text: &str| {
@@ -66,11 +65,16 @@ fn in_every_place(world: &World) -> Vec<Case> {
             let name = format!("{}: {what} on {path}", place.name);
             cases.push(Case::new(name, format!("{path}{query}"), headers));
         };
-        for path in ["/read", "/write", "/audience", "/resource", "/closed"] {
+        for (path, _) in Matrix::routes() {
             ask("a good token", path, &tokens.good);
             ask("a wide token", path, &tokens.wide);
         }
-        for (what, text) in &tokens.bad {
+        for (what, text) in &tokens.others {
+            for path in ["/read", "/write", "/personal", "/exchanged"] {
+                ask(&format!("a token {what}"), path, text);
+            }
+        }
+        for (what, text) in tokens.bad.iter().chain(&tokens.unknown) {
             ask(&format!("a token {what}"), "/read", text);
         }
         ask("a bad token", "/closed", &tokens.bad[0].1);
@@ -88,29 +92,48 @@ fn in_every_place(world: &World) -> Vec<Case> {
 }
 
 /// Credentials that break the grammar of their place, and none at all.
-fn broken(world: &World) -> Vec<Case> {
-    let good = &world.tokens.good;
+fn broken(tokens: &Tokens) -> Vec<Case> {
+    let good = &tokens.good;
     let mut cases = Vec::new();
-    let values: [&[u8]; 20] = [
+    let values: [&[u8]; 39] = [
         b"",
         b"Bearer",
         b"Bearer  GOOD",
         b"Bearer\tGOOD",
         b"Bearer GOOD extra",
+        b"Bearer GOOD\textra",
         b"Bearer GOOD,Bearer GOOD",
+        b"Bearer GOOD, Basic x",
         b"Bearer \"GOOD\"",
+        b"Bearer 'GOOD'",
+        b"Bearer <GOOD>",
+        b"Bearer {GOOD}",
+        b"Bearer [object Object]",
         b"Bearer token=\"GOOD\"",
         b"Bearer %5FGOOD",
+        b"Bearer \\x5fGOOD",
+        b"Bearer &#95;GOOD",
+        b"Bearer v1$0$GOOD",
         b"Bearer secret-token:GOOD",
         b"Bearer GOOD\xff",
+        b"Bearer GOOD\xc2\xa0",
         b"Bearer \xc2\xa0GOOD",
+        b"Bearer \xef\xbb\xbfGOOD",
+        b"Bearer a\xe2\x80\x8bGOOD",
+        b"Bearer \xef\xbd\x81cme_GOOD",
         b"Bearer GOOD=",
         b"BearerGOOD",
         b"GOOD",
         b"Digest username=\"GOOD\"",
         b"DPoP GOOD",
+        b"Negotiate GOOD",
         b"Basic GOOD",
         b"Basic QR==",
+        b"Basic  OnE=",
+        b"Basic OnE",
+        b"Basic _-8=",
+        b"Basic //46",
+        b"Basic OgB4",
         b"Basic",
     ];
     for value in values {
@@ -119,9 +142,18 @@ fn broken(world: &World) -> Vec<Case> {
         let line = (AUTHORIZATION, HeaderValue::from_bytes(&text).unwrap());
         cases.push(Case::new(name, "/read", vec![line]));
     }
-    for pair in
-        ["GOOD", ":GOOD:x", ": GOOD", "GOOD:password", "u1:login password", ":", "GOOD:GOOD"]
-    {
+    for pair in [
+        ":GOOD",
+        "admin:GOOD",
+        "GOOD",
+        ":GOOD:x",
+        ":GOOD\n",
+        ": GOOD",
+        "GOOD:password",
+        "u1:login password",
+        ":",
+        "GOOD:GOOD",
+    ] {
         let name = format!("Basic: {pair}");
         cases.push(Case::new(name, "/read", vec![basic(pair.replace("GOOD", good))]));
     }
@@ -137,6 +169,10 @@ fn broken(world: &World) -> Vec<Case> {
         "a=1;access_token=GOOD",
         "access_token=%5FGOOD",
         "access_token=GOOD&access_token=GOOD",
+        "access_token=GOOD&access_token=",
+        "access_token=GOOD%20",
+        "access_token=GOOD+",
+        "xaccess_token=GOOD",
     ] {
         let target = format!("/read?{}", query.replace("GOOD", good));
         cases.push(Case::new(format!("query: {query}"), target, Vec::new()));
@@ -159,8 +195,8 @@ fn replaced(text: &[u8], good: &[u8]) -> Vec<u8> {
 }
 
 /// More than one credential, equal or not.
-fn several(world: &World) -> Vec<Case> {
-    let (good, bad) = (&world.tokens.good, &world.tokens.bad[0].1);
+fn several(tokens: &Tokens) -> Vec<Case> {
+    let (good, bad) = (&tokens.good, &tokens.bad[0].1);
     let bearer = |text: &str| authorization(format!("Bearer {text}"));
     let query = format!("/read?access_token={good}");
     let cases = [
@@ -173,19 +209,23 @@ fn several(world: &World) -> Vec<Case> {
         ("an empty line and a header", "/read", vec![authorization(String::new()), own(good)]),
         ("Bearer and query", &query, vec![bearer(good)]),
         ("header and query", &query, vec![own(good)]),
+        ("Basic and query", &query, vec![basic(format!(":{good}"))]),
+        ("Bearer, header and query", &query, vec![bearer(good), own(good)]),
+        ("Bearer and an unknown scheme", "/read", vec![bearer(good), authorization("x".into())]),
+        ("Bearer and an empty header", "/read", vec![bearer(good), own("")]),
     ];
     let named = |(name, target, headers)| Case::new(format!("two: {name}"), target, headers);
     cases.into_iter().map(named).collect()
 }
 
 /// Sizes, other headers, and where the request comes from.
-fn circumstances(world: &World) -> Vec<Case> {
-    let good = &world.tokens.good;
+fn circumstances(tokens: &Tokens) -> Vec<Case> {
+    let good = &tokens.good;
     let bearer = |text: &str| authorization(format!("Bearer {text}"));
     let spoofed = |name: &'static str, value: &'static str| {
         (HeaderName::from_static(name), HeaderValue::from_static(value))
     };
-    let outside = world.tokens.bad.iter().find(|(what, _)| *what == "from another network");
+    let outside = tokens.bad.iter().find(|(what, _)| *what == "from another network");
     let forwarded = vec![
         bearer(&outside.unwrap().1),
         spoofed("x-forwarded-for", "198.51.100.1"),
@@ -230,6 +270,16 @@ fn circumstances(world: &World) -> Vec<Case> {
             ],
         ),
     ];
+    let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+    let form = vec![(CONTENT_TYPE, form)];
+    let body = format!("access_token={good}");
+    let case = Case::new("a form", "/read", form);
+    cases.push(Case { method: Method::POST, body: body.into(), ..case });
+    let trailed =
+        vec![spoofed("transfer-encoding", "chunked"), spoofed("trailer", "authorization")];
+    let body = format!("0\r\nauthorization: Bearer {good}\r\n\r\n");
+    let case = Case::new("a trailer", "/read", trailed);
+    cases.push(Case { method: Method::POST, body: body.into(), ..case });
     for (credential, line) in [("Basic", basic(format!(":{good}"))), ("Bearer", bearer(good))] {
         for site in ["cross-site", "same-site", "same-origin", "none"] {
             let name = format!("{credential} from {site}");

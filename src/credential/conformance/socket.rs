@@ -5,21 +5,23 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::TRANSFER_ENCODING;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 
 /// After how long an answer is missing.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Sends a request over a connection of its own, and reads the answer.
-pub(super) fn exchange(address: SocketAddr, request: &Request<()>) -> Response<Bytes> {
+pub(super) fn exchange(address: SocketAddr, request: &Request<Bytes>) -> Response<Bytes> {
     let mut bytes = format!(
         "{} {} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n",
         request.method(),
         request.uri()
     )
     .into_bytes();
-    if request.method() == Method::POST {
-        bytes.extend_from_slice(b"content-length: 0\r\n");
+    if request.method() == Method::POST && !request.headers().contains_key(TRANSFER_ENCODING) {
+        let length = format!("content-length: {}\r\n", request.body().len());
+        bytes.extend_from_slice(length.as_bytes());
     }
     for (name, value) in request.headers() {
         bytes.extend_from_slice(name.as_str().as_bytes());
@@ -28,6 +30,7 @@ pub(super) fn exchange(address: SocketAddr, request: &Request<()>) -> Response<B
         bytes.extend_from_slice(b"\r\n");
     }
     bytes.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(request.body());
 
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();

@@ -1,118 +1,61 @@
-//! An engine with tokens of every state.
+//! An engine whose clock, owners and store do what the tokens need.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use chrono::TimeDelta;
 
+use super::tokens::Tokens;
 use crate::clock::{ManualClock, Timestamp};
-use crate::engine::{Hallpass, Issue};
+use crate::engine::Hallpass;
 use crate::owner::{OwnerDirectory, OwnerDirectoryError, OwnerFacts, Rights};
-use crate::policy::Expiry;
-use crate::scope::{Resources, ScopeCatalog};
+use crate::policy::Policy;
+use crate::scope::ScopeCatalog;
 use crate::store::{
     Admission, Change, Facts, Filter, MemoryStore, PageRequest, Purge, StoreError, TokenStore, Use,
 };
-use crate::token::{Owner, Record, Revocation, RevocationReason, Tenant, TokenId};
+use crate::token::{Owner, Record, Revocation, Tenant, TokenId};
 
 /// An engine and the texts of its tokens.
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) hallpass: Hallpass,
+    pub(super) clock: Arc<ManualClock>,
     pub(super) store: Arc<Unplugged>,
-    pub(super) tokens: Tokens,
-}
-
-/// Texts of tokens.
-pub(super) struct Tokens {
-    /// Good, with `repo:read`.
-    pub(super) good: String,
-    /// Good, with everything.
-    pub(super) wide: String,
-    /// Refused for a reason that is its name.
-    pub(super) bad: Vec<(&'static str, String)>,
-}
-
-impl std::fmt::Debug for Tokens {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Tokens")
-    }
+    pub(super) owners: Arc<Owners>,
 }
 
 impl World {
-    pub(super) async fn new() -> Self {
+    /// The engine, and its tokens.
+    pub(super) async fn new() -> (Self, Tokens) {
         let clock = Arc::new(ManualClock::at("2026-11-22T09:00:00Z".parse().unwrap()));
-        let store = Arc::new(Unplugged::default());
-        let owners = Arc::new(Owners::default());
+        let (store, owners) = (Arc::new(Unplugged::default()), Arc::new(Owners::default()));
+        let audiences = ["other", "third"].map(str::to_owned).to_vec();
         let hallpass = Hallpass::builder(Arc::clone(&store))
             .brand("acme")
             .catalog(ScopeCatalog::of(["repo:read", "repo:write"]).unwrap())
+            .policy(Policy { exchange_audiences: audiences, ..Policy::default() })
             .owners(Arc::clone(&owners))
             .clock(Arc::clone(&clock))
             .build()
             .unwrap();
-        let issue = async |name: &str, configure: &dyn Fn(Issue) -> Issue| {
-            let issue = Issue::new(name).owner("u1").scopes(["repo:read"]);
-            let issued = hallpass.issue(configure(issue)).await.unwrap();
-            (issued.token.id, issued.plain.expose().to_owned())
-        };
-        let now = hallpass.now();
-        let (_, good) = issue("good", &|issue| issue).await;
-        let (_, wide) = issue("wide", &|issue| {
-            issue.scopes(["repo:write"]).resources(Resources::All).networks([net("127.0.0.0/8")])
-        })
-        .await;
-
-        let mut bad = Vec::new();
-        let hour = TimeDelta::hours(1);
-        let (_, expired) = issue("expired", &|issue| issue.expiry(Expiry::In(hour))).await;
-        let later = now.checked_add(hour * 24 * 20).unwrap().to_utc();
-        let (_, future) = issue("future", &|issue| issue.not_before(later)).await;
-        let (_, other) = issue("audience", &|issue| issue.audience(["third"])).await;
-        let (_, outside) =
-            issue("outside", &|issue| issue.networks([net("198.51.100.0/24")])).await;
-        let (_, left) = issue("left", &|issue| issue.owner("left")).await;
-        let (id, suspended) = issue("suspended", &|issue| issue).await;
-        hallpass.suspend(&id).await.unwrap();
-        let (id, revoked) = issue("revoked", &|issue| issue).await;
-        hallpass.revoke(&id, RevocationReason::Requested).await.unwrap();
-        owners.left.store(true, Ordering::Relaxed);
-        clock.advance(hour * 2);
-        bad.extend([
-            ("expired", expired),
-            ("not yet valid", future),
-            ("for another audience", other),
-            ("from another network", outside),
-            ("of an inactive owner", left),
-            ("suspended", suspended),
-            ("revoked", revoked),
-        ]);
-        bad.push(("cut short", good.strip_suffix(|_: char| true).unwrap().to_owned()));
-        let mut other = good.clone();
-        let last = if other.pop() == Some('0') { '1' } else { '0' };
-        other.push(last);
-        bad.extend([
-            ("with a bad checksum", other),
-            ("of another maker", format!("ghp_{}", "a".repeat(36))),
-            ("unknown", UNKNOWN.to_owned()),
-            ("too long", "a".repeat(257)),
-        ]);
-        Self { hallpass, store, tokens: Tokens { good, wide, bad } }
+        let world = Self { hallpass, clock, store, owners };
+        let tokens = Tokens::issue(&world).await;
+        (world, tokens)
     }
 }
 
-fn net(text: &str) -> ipnet::IpNet {
-    text.parse().unwrap()
+/// Active owners, of whom some change once their tokens are issued.
+#[derive(Debug, Default)]
+pub(super) struct Owners {
+    changed: AtomicBool,
 }
 
-/// A well-formed token that nobody issued.
-const UNKNOWN: &str = "acme_pat_ABCDEFGHIJKLMNOP_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG4RAzs0";
-
-/// Active owners, of whom one leaves.
-#[derive(Debug, Default)]
-struct Owners {
-    left: AtomicBool,
+impl Owners {
+    /// `left` becomes inactive, there is no `gone` any more, and of `unsure` nothing is known.
+    pub(super) fn change(&self) {
+        self.changed.store(true, Ordering::Relaxed);
+    }
 }
 
 #[async_trait]
@@ -123,7 +66,14 @@ impl OwnerDirectory for Owners {
         owner: &Owner,
     ) -> Result<Option<OwnerFacts>, OwnerDirectoryError> {
         let mut facts = OwnerFacts::active(Rights::All);
-        facts.active = owner.as_str() != "left" || !self.left.load(Ordering::Relaxed);
+        if self.changed.load(Ordering::Relaxed) {
+            match owner.as_str() {
+                "left" => facts.active = false,
+                "gone" => return Ok(None),
+                "unsure" => return Err(OwnerDirectoryError("unplugged".into())),
+                _ => {}
+            }
+        }
         Ok(Some(facts))
     }
 }

@@ -8,7 +8,7 @@ use super::harness::Store;
 use super::purge::{purge_at, purged};
 use super::support::{
     all, anything, at, conflict, dropped_after, everything, fine, found, full_record, id, mark,
-    named, only, owner, page, put, record, record_with, revoked, used,
+    named, only, owner, page, put, record, record_with, revoked, suspension, used,
 };
 use crate::store::{Admission, Change, Conflict, Filter, Reach, SortKey, StoreError};
 use crate::token::{Owner, Tenant};
@@ -70,7 +70,7 @@ pub async fn a_dropped_update_is_all_or_nothing(store: Store) {
         put(&store, &before).await;
         let change = Change {
             description: Some(Some("changed".to_owned())),
-            suspended_at: Some(Some(at(1))),
+            suspension: Some(Some(suspension(1))),
             ..named("changed", true)
         };
         let mut after = before.clone();

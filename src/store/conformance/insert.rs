@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::harness::Store;
 use super::support::{
     anything, at, conflict, digest, fine, found, full_record, id, key, mark, only, owner, put,
-    record, record_with, revoked, updated,
+    record, record_with, revoked, suspension, updated,
 };
 use crate::clock::Timestamp;
 use crate::scope::{Resources, ScopeList};
@@ -105,7 +105,7 @@ pub async fn ended_tokens_free_their_names_and_places(store: Store) {
     revoked(&store, &only([1]), &mark(0)).await;
     let admitted = store.insert(&same(3), &strict(0)).await;
     fine("an insert with the name of revoked tokens", admitted);
-    let suspended = Change { suspended_at: Some(Some(at(1))), ..Change::default() };
+    let suspended = Change { suspension: Some(Some(suspension(1))), ..Change::default() };
     updated(&store, 3, 1, &suspended).await;
     let rule = "a suspended token is live";
     let refused = store.insert(&same(4), &strict(2)).await;

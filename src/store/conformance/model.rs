@@ -11,7 +11,7 @@ use super::harness::Store;
 use super::purge::purgeable;
 use super::support::{
     SORTS, all, at, digest, everything, fine, id, mark, owner, page, position, record, resident,
-    sorted,
+    sorted, suspension,
 };
 use crate::scope::ScopeList;
 use crate::store::{Admission, Change, Conflict, Filter, Purge, Reach, SortKey, StoreError, Use};
@@ -418,7 +418,7 @@ impl Random {
             description: other.then(|| Some("Grün %".to_owned())),
             scopes: self.maybe(50, Self::scopes),
             expires_at: self.maybe(50, maybe_second).map(|end| end.map(at)),
-            suspended_at: self.maybe(50, maybe_second).map(|since| since.map(at)),
+            suspension: self.maybe(50, maybe_second).map(|since| since.map(suspension)),
             rotation: self.maybe(50, maybe_second).map(|second| second.map(rotation)),
             superseded: other.then(|| Some(digest(1))),
             ..Change::default()

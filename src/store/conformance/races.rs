@@ -169,7 +169,7 @@ pub async fn no_update_undoes_a_revocation(store: Store) {
                 } else {
                     let version = found(&store, round).await.token.version;
                     let change = Change {
-                        suspended_at: Some(None),
+                        suspension: Some(None),
                         expires_at: Some(None),
                         ..Change::default()
                     };

@@ -4,7 +4,7 @@ use super::harness::Store;
 use super::purge::{purge_at, purged};
 use super::support::{
     at, at_once, digest, fine, found, full_record, id, mark, named, only, put, record, record_with,
-    resident, revoked, updated, used,
+    resident, revoked, suspension, updated, used,
 };
 use crate::scope::{ScopeCatalog, ScopeDefinition, ScopeList};
 use crate::store::{Change, Facts, RareFacts};
@@ -72,9 +72,9 @@ pub async fn a_change_is_resident_before_its_step_returns(store: Store) {
     let changes = [
         named("another", true),
         Change { digest: Some(digest(8)), superseded: Some(Some(digest(1))), ..Change::default() },
-        Change { suspended_at: Some(Some(at(3))), ..Change::default() },
+        Change { suspension: Some(Some(suspension(3))), ..Change::default() },
         Change { scopes: Some(ScopeList::parse(["repo:write"]).unwrap()), ..Change::default() },
-        Change { expires_at: Some(Some(at(50))), suspended_at: Some(None), ..Change::default() },
+        Change { expires_at: Some(Some(at(50))), suspension: Some(None), ..Change::default() },
     ];
     for (version, change) in (1..).zip(changes) {
         updated(&store, 1, version, &change).await;

@@ -98,7 +98,7 @@ pub async fn no_later_step_changes_a_revoked_record(store: Store) {
     let rule = "no later step changes a revoked record";
     let changes = [
         Change::default(),
-        Change { suspended_at: Some(None), expires_at: Some(None), ..Change::default() },
+        Change { suspension: Some(None), expires_at: Some(None), ..Change::default() },
         named("fresh", true),
     ];
     for (version, change) in

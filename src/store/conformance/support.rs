@@ -21,8 +21,8 @@ use crate::store::{
     TokenStore, Use,
 };
 use crate::token::{
-    Actor, IdempotencyKey, Kind, LastUse, Metadata, Networks, Owner, Record, Revocation,
-    RevocationReason, Rotation, Tenant, Token, TokenDigest, TokenId,
+    Actor, IdempotencyKey, Kind, LastUse, Metadata, Networks, Notices, Owner, Record, Revocation,
+    RevocationReason, Rotation, Suspension, Tenant, Token, TokenDigest, TokenId,
 };
 
 /// The instant that many seconds into the tests' time.
@@ -94,7 +94,7 @@ pub fn full_record(number: u32) -> Record {
             grace_until: at(100),
             first_used_at: Some(at(11)),
         });
-        token.suspended_at = Some(at(12));
+        token.suspension = Some(suspension(12));
         token.revocation = Some(Revocation {
             at: at(30),
             by: Actor::Token(id(number)),
@@ -104,7 +104,7 @@ pub fn full_record(number: u32) -> Record {
         token.client = Some("client 'x'".to_owned());
         token.metadata =
             Metadata::from_json(r#"{"a":[1,2.5e-7,122.416294033786585],"ż":null}"#).unwrap();
-        token.notices = 0b1000_0101;
+        token.notices = Notices { given: 0b1000_0101, claimed_at: Some(at(29)) };
         token.version = 7;
     });
     record.superseded = Some(TokenDigest::from_stored("v9$unknown scheme$"));
@@ -120,6 +120,11 @@ pub fn anything() -> Admission {
 /// A revocation by the owner at that second.
 pub fn mark(second: i64) -> Revocation {
     Revocation { at: at(second), by: Actor::Owner, reason: RevocationReason::Requested }
+}
+
+/// A suspension by an administrator at that second.
+pub fn suspension(second: i64) -> Suspension {
+    Suspension { at: at(second), by: Actor::Admin(owner("root:1")) }
 }
 
 /// A filter for the tokens of these numbers.

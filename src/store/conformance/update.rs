@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::harness::Store;
 use super::support::{
     at, conflict, digest, fine, found, full_record, id, mark, named, only, put, record,
-    record_with, revoked, updated,
+    record_with, revoked, suspension, updated,
 };
 use crate::scope::{Resources, ScopeList};
 use crate::store::{Admission, Change, Conflict};
-use crate::token::{Metadata, Networks, Rotation};
+use crate::token::{Metadata, Networks, Notices, Rotation};
 
 /// An update does what [`Change::apply_to`] does and nothing else, to one record.
 pub async fn an_update_changes_what_it_names(store: Store) {
@@ -22,8 +22,12 @@ pub async fn an_update_changes_what_it_names(store: Store) {
         Change::default(),
         named("new name", true),
         Change { description: Some(None), ..Change::default() },
-        Change { expires_at: Some(None), notices: Some(3), ..Change::default() },
-        Change { suspended_at: Some(None), superseded: Some(None), ..Change::default() },
+        Change {
+            expires_at: Some(None),
+            notices: Some(Notices { given: 3, claimed_at: None }),
+            ..Change::default()
+        },
+        Change { suspension: Some(None), superseded: Some(None), ..Change::default() },
         Change { rotation: Some(None), networks: Some(Networks::Anywhere), ..Change::default() },
         Change { superseded: Some(Some(digest(9))), ..Change::default() },
     ];
@@ -54,11 +58,11 @@ pub async fn every_field_of_a_change_arrives(store: Store) {
         networks: Some(Networks::Listed(Arc::from(["127.0.0.1/32".parse().unwrap()]))),
         expires_at: Some(Some(at(50))),
         metadata: Some(Metadata::from_json(r#"{"a":1}"#).unwrap()),
-        suspended_at: Some(Some(at(2))),
+        suspension: Some(Some(suspension(2))),
         digest: Some(digest(77)),
         superseded: Some(Some(digest(1))),
         rotation: Some(Some(rotation)),
-        notices: Some(255),
+        notices: Some(Notices { given: 255, claimed_at: Some(at(3)) }),
     };
     let mut expected = record(1);
     change.apply_to(&mut expected);

@@ -1,6 +1,6 @@
 //! Tokens of every sort, and filters for them.
 
-use super::support::{at, digest, id, mark, only, owner, record_with, used};
+use super::support::{at, digest, id, mark, only, owner, record_with, suspension, used};
 use crate::clock::Timestamp;
 use crate::scope::ScopeList;
 use crate::store::{Filter, Reach};
@@ -24,7 +24,7 @@ pub(super) fn zoo() -> Vec<Record> {
                 token.created_at = at(place / 3);
                 token.expires_at = (number % 4 != 1).then(|| at(40 + place % 30));
                 token.not_before = (number % 9 == 0).then(|| at(40 + place % 20));
-                token.suspended_at = (number % 8 == 3).then(|| at(1));
+                token.suspension = (number % 8 == 3).then(|| suspension(1));
                 token.revocation = (number % 11 == 0).then(|| mark(place));
                 token.last_use = (number % 3 != 0).then(|| used(number, place / 4).last_use);
                 token.parent = (number % 10 == 9).then(|| id(number / 10));
@@ -49,7 +49,17 @@ pub(super) fn filters() -> Vec<Filter> {
     let of = |tenant: &str, name: &str| {
         Filter::new(Reach::Owner(Tenant::parse(tenant).unwrap(), owner(name)))
     };
+    // What is looked for, and then ended, because nobody uses it.
+    let idle = || {
+        let mut filter = only(0..60);
+        filter.kinds = KindSet::only(Kind::Personal).with(Kind::Application);
+        filter.statuses = Some(vec![Status::Active, Status::NotYetValid, Status::Suspended]);
+        filter.unused_since = Some(at(12));
+        filter.created_before = Some(at(18));
+        filter
+    };
     let mut filters = vec![
+        idle(),
         everything(),
         Filter::new(Reach::Tenant(Tenant::DEFAULT)),
         Filter::new(Reach::Tenant(Tenant::parse("acme").unwrap())),

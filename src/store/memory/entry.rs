@@ -7,8 +7,8 @@ use crate::scope::{Resources, ScopeCatalog, ScopeList};
 use crate::store::Facts;
 use crate::store::filter::Outline;
 use crate::token::{
-    Actor, IdempotencyKey, LastUse, Metadata, Networks, Record, Revocation, RevocationReason,
-    Token, TokenName,
+    Actor, IdempotencyKey, LastUse, Metadata, Networks, Notices, Record, Revocation,
+    RevocationReason, Suspension, Token, TokenName,
 };
 
 /// A record as the memory store keeps it: the facts a verification needs in front, the rest
@@ -34,9 +34,10 @@ struct Rest {
     created_at: Timestamp,
     created_by: Actor,
     description: Option<String>,
+    suspended_by: Actor,
     revoked_by: Actor,
     metadata: Metadata,
-    notices: u8,
+    notices: Notices,
     idempotency: Option<IdempotencyKey>,
 }
 
@@ -48,16 +49,19 @@ impl Entry {
         let plain = token.created_at == facts.lifecycle.issued_at
             && token.created_by == Actor::System
             && token.description.is_none()
+            && token.suspension.is_none()
             && token.revocation.is_none()
             && token.metadata.is_empty()
-            && token.notices == 0
+            && token.notices == Notices::default()
             && idempotency.is_none();
         let rest = (!plain).then(|| {
+            let suspended_by = token.suspension.as_ref().map(|suspension| suspension.by.clone());
             let revoked_by = token.revocation.as_ref().map(|revocation| revocation.by.clone());
             Box::new(Rest {
                 created_at: token.created_at,
                 created_by: token.created_by.clone(),
                 description: token.description.clone(),
+                suspended_by: suspended_by.unwrap_or(Actor::System),
                 revoked_by: revoked_by.unwrap_or(Actor::System),
                 metadata: token.metadata.clone(),
                 notices: token.notices,
@@ -148,7 +152,10 @@ impl Entry {
                 expires_at: lifecycle.expires_at,
                 last_use: self.last_use(),
                 rotation: rare.and_then(|rare| rare.rotation),
-                suspended_at: lifecycle.suspended_at,
+                suspension: lifecycle.suspended_at.map(|at| Suspension {
+                    at,
+                    by: rest.map_or(Actor::System, |rest| rest.suspended_by.clone()),
+                }),
                 revocation: lifecycle.revoked_at.map(|at| Revocation {
                     at,
                     by: rest.map_or(Actor::System, |rest| rest.revoked_by.clone()),
@@ -157,7 +164,7 @@ impl Entry {
                 parent: rare.and_then(|rare| rare.parent),
                 client: rare.and_then(|rare| rare.client.clone()),
                 metadata: rest.map(|rest| rest.metadata.clone()).unwrap_or_default(),
-                notices: rest.map_or(0, |rest| rest.notices),
+                notices: rest.map(|rest| rest.notices).unwrap_or_default(),
                 version: facts.version,
             },
             digest: facts.digest.clone(),

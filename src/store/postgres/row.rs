@@ -10,8 +10,8 @@ use crate::clock::Timestamp;
 use crate::scope::{Resources, ScopeList};
 use crate::store::StoreError;
 use crate::token::{
-    Actor, IdempotencyKey, Kind, LastUse, Metadata, Networks, Owner, Record, Revocation,
-    RevocationReason, Rotation, Tenant, Token, TokenDigest, TokenId, TokenName, fold,
+    Actor, IdempotencyKey, Kind, LastUse, Metadata, Networks, Notices, Owner, Record, Revocation,
+    RevocationReason, Rotation, Suspension, Tenant, Token, TokenDigest, TokenId, TokenName, fold,
 };
 
 /// The columns that make a record, in the order in which they are read and written.
@@ -20,14 +20,14 @@ macro_rules! columns {
         "id, kind, tenant, owner, name, description, scopes, resources, networks, audience, \
          created_at, created_by, not_before, expires_at, last_used_at, last_used_ip, \
          last_used_agent, rotated_at, superseded_at, grace_until, first_used_at, suspended_at, \
-         revoked_at, revoked_by, revoked_reason, parent, client, metadata, notices, version, \
-         digest, superseded, idempotency_key, idempotency_request"
+         suspended_by, revoked_at, revoked_by, revoked_reason, parent, client, metadata, notices, \
+         notices_claimed_at, version, digest, superseded, idempotency_key, idempotency_request"
     };
 }
 pub(super) use columns;
 
 /// How many values [`values`] gives: the [`columns`], then `name_key` and `description_key`.
-pub(super) const WRITTEN: usize = 36;
+pub(super) const WRITTEN: usize = 38;
 
 /// The beginning of a statement that writes a record: `changed` is what it wrote.
 pub(super) fn insert(tokens: &str, uses: &str) -> String {
@@ -82,15 +82,19 @@ pub(super) fn values(record: &Record) -> Vec<Value> {
         bytes(last_use.and_then(|used| used.agent.as_deref())),
     ];
     values.extend(rotation(token.rotation));
+    let [suspended_at, suspended_by] = suspension(token.suspension.as_ref());
+    let [notices, notices_claimed_at] = notices(token.notices);
     values.extend([
-        instant(token.suspended_at),
+        suspended_at,
+        suspended_by,
         instant(revocation.map(|revocation| revocation.at)),
         Value::Text(revocation.map(|revocation| revocation.by.to_string())),
         optional(revocation.map(|revocation| revocation.reason.as_str())),
         optional(token.parent.as_ref().map(TokenId::as_str)),
         bytes(token.client.as_deref()),
         text(token.metadata.as_json()),
-        number(token.notices),
+        notices,
+        notices_claimed_at,
         version(token.version),
         text(&digest.to_stored()),
         Value::Text(superseded.as_ref().map(TokenDigest::to_stored)),
@@ -142,6 +146,19 @@ pub(super) fn rotation(rotation: Option<Rotation>) -> [Value; 4] {
     ]
 }
 
+/// The columns `suspended_at` and `suspended_by`.
+pub(super) fn suspension(suspension: Option<&Suspension>) -> [Value; 2] {
+    [
+        instant(suspension.map(|suspension| suspension.at)),
+        Value::Text(suspension.map(|suspension| suspension.by.to_string())),
+    ]
+}
+
+/// The columns `notices` and `notices_claimed_at`.
+pub(super) fn notices(notices: Notices) -> [Value; 2] {
+    [number(notices.given), instant(notices.claimed_at)]
+}
+
 /// JSON text. Lists of texts always have one; were there none, the column's `NOT NULL` would
 /// refuse the row.
 fn json<T: serde::Serialize + ?Sized>(value: &T) -> Value {
@@ -188,7 +205,13 @@ pub(super) fn record(row: &Row) -> Result<Record, StoreError> {
             None
         }
     };
-    token.suspended_at = fields.instant()?;
+    token.suspension = match fields.instant()? {
+        Some(at) => Some(Suspension { at, by: fields.parsed()? }),
+        None => {
+            fields.skip(1);
+            None
+        }
+    };
     token.revocation = match fields.instant()? {
         Some(at) => Some(Revocation {
             at,
@@ -203,7 +226,7 @@ pub(super) fn record(row: &Row) -> Result<Record, StoreError> {
     token.parent = fields.maybe(|text| text.parse().ok())?;
     token.client = fields.string()?.map(str::to_owned);
     token.metadata = fields.required(read_metadata)?;
-    token.notices = fields.number()?;
+    token.notices = Notices { given: fields.number()?, claimed_at: fields.instant()? };
     token.version = fields.number()?;
     let digest = fields.required(|text| Some(TokenDigest::from_stored(text)))?;
     let mut record = Record::new(token, digest);

@@ -251,7 +251,7 @@ fn assign(query: &mut Query, change: &Change) {
         networks,
         expires_at,
         metadata,
-        suspended_at,
+        suspension,
         digest,
         superseded,
         rotation,
@@ -280,8 +280,10 @@ fn assign(query: &mut Query, change: &Change) {
     if let Some(metadata) = metadata {
         query.bind(", metadata = ?", text(metadata.as_json()));
     }
-    if let Some(suspended_at) = suspended_at {
-        query.bind(", suspended_at = ?", instant(*suspended_at));
+    if let Some(suspension) = suspension {
+        let [suspended_at, suspended_by] = row::suspension(suspension.as_ref());
+        query.bind(", suspended_at = ?", suspended_at);
+        query.bind(", suspended_by = ?", suspended_by);
     }
     if let Some(digest) = digest {
         query.bind(", digest = ?", text(&digest.to_stored()));
@@ -298,7 +300,9 @@ fn assign(query: &mut Query, change: &Change) {
         query.bind(", first_used_at = ?", first_used_at);
     }
     if let Some(notices) = notices {
-        query.bind(", notices = ?", number(*notices));
+        let [given, claimed_at] = row::notices(*notices);
+        query.bind(", notices = ?", given);
+        query.bind(", notices_claimed_at = ?", claimed_at);
     }
 }
 

@@ -9,14 +9,14 @@ use crate::clock::Timestamp;
 use crate::scope::{Resources, ScopeList};
 use crate::store::{Change, StoreError};
 use crate::token::{
-    Actor, IdempotencyKey, Kind, LastUse, Metadata, Networks, Owner, Record, Revocation,
-    RevocationReason, Rotation, Tenant, Token, TokenDigest, TokenId, TokenName, fold,
+    Actor, IdempotencyKey, Kind, LastUse, Metadata, Networks, Notices, Owner, Record, Revocation,
+    RevocationReason, Rotation, Suspension, Tenant, Token, TokenDigest, TokenId, TokenName, fold,
 };
 
 /// The columns of a record in order, as `lua/record.lua` numbers them from 1. One that was
 /// released never moves; the next is appended. The last is which step changed the record, so that
 /// a step that the driver repeats after a broken connection is not done twice.
-const COLUMNS: [&str; 37] = [
+const COLUMNS: [&str; 39] = [
     "id",
     "kind",
     "tenant",
@@ -41,6 +41,7 @@ const COLUMNS: [&str; 37] = [
     "grace_until",
     "first_used_at",
     "suspended_at",
+    "suspended_by",
     "revoked_at",
     "revoked_by",
     "revoked_reason",
@@ -48,6 +49,7 @@ const COLUMNS: [&str; 37] = [
     "client",
     "metadata",
     "notices",
+    "notices_claimed_at",
     "version",
     "digest",
     "superseded",
@@ -88,15 +90,18 @@ pub(super) fn packed(record: &Record, step: &str) -> Vec<u8> {
     ];
     values.extend(used(last_use));
     values.extend(rotation(token.rotation));
+    let [suspended_at, suspended_by] = suspension(token.suspension.as_ref());
     values.extend([
-        instant(token.suspended_at),
+        suspended_at,
+        suspended_by,
         instant(revocation.map(|revocation| revocation.at)),
         Packed::optional(revocation.map(|revocation| revocation.by.to_string())),
         Packed::optional(revocation.map(|revocation| revocation.reason.as_str())),
         Packed::optional(token.parent.as_ref().map(TokenId::as_str)),
         Packed::optional(token.client.as_deref()),
         Packed::text(token.metadata.as_json()),
-        Packed::text(token.notices.to_string()),
+        Packed::text(token.notices.given.to_string()),
+        instant(token.notices.claimed_at),
         Packed::text(token.version.to_string()),
         Packed::text(digest.to_stored()),
         Packed::optional(superseded.as_ref().map(TokenDigest::to_stored)),
@@ -123,6 +128,14 @@ fn rotation(rotation: Option<Rotation>) -> [Packed; 4] {
         instant(rotation.map(|rotation| rotation.superseded_at)),
         instant(rotation.map(|rotation| rotation.grace_until)),
         instant(rotation.and_then(|rotation| rotation.first_used_at)),
+    ]
+}
+
+/// The columns `suspended_at` and `suspended_by`.
+fn suspension(suspension: Option<&Suspension>) -> [Packed; 2] {
+    [
+        instant(suspension.map(|suspension| suspension.at)),
+        Packed::optional(suspension.map(|suspension| suspension.by.to_string())),
     ]
 }
 
@@ -167,7 +180,7 @@ pub(super) fn changes(change: &Change) -> Vec<u8> {
         networks: places,
         expires_at,
         metadata,
-        suspended_at,
+        suspension: set_aside,
         digest,
         superseded,
         rotation: rotated,
@@ -202,8 +215,11 @@ pub(super) fn changes(change: &Change) -> Vec<u8> {
     if let Some(metadata) = metadata {
         set("metadata", Packed::text(metadata.as_json()));
     }
-    if let Some(suspended_at) = suspended_at {
-        set("suspended_at", instant(*suspended_at));
+    if let Some(set_aside) = set_aside {
+        let columns = ["suspended_at", "suspended_by"];
+        for (column, value) in columns.into_iter().zip(suspension(set_aside.as_ref())) {
+            set(column, value);
+        }
     }
     if let Some(digest) = digest {
         set("digest", Packed::text(digest.to_stored()));
@@ -218,7 +234,8 @@ pub(super) fn changes(change: &Change) -> Vec<u8> {
         }
     }
     if let Some(notices) = notices {
-        set("notices", Packed::text(notices.to_string()));
+        set("notices", Packed::text(notices.given.to_string()));
+        set("notices_claimed_at", instant(notices.claimed_at));
     }
     pack(&values)
 }
@@ -264,7 +281,10 @@ pub(super) fn read(packed: &[u8], key: &str) -> Result<Record, StoreError> {
         }),
         None => columns.skip(3)?,
     };
-    token.suspended_at = columns.instant()?;
+    token.suspension = match columns.instant()? {
+        Some(at) => Some(Suspension { at, by: columns.parsed()? }),
+        None => columns.skip(1)?,
+    };
     token.revocation = match columns.instant()? {
         Some(at) => Some(Revocation {
             at,
@@ -276,7 +296,7 @@ pub(super) fn read(packed: &[u8], key: &str) -> Result<Record, StoreError> {
     token.parent = columns.maybe(|text| text.parse().ok())?;
     token.client = columns.text()?.map(str::to_owned);
     token.metadata = columns.required(read_metadata)?;
-    token.notices = columns.parsed()?;
+    token.notices = Notices { given: columns.parsed()?, claimed_at: columns.instant()? };
     token.version = columns.parsed()?;
     let digest = columns.required(|text| Some(TokenDigest::from_stored(text)))?;
     let mut record = Record::new(token, digest);

@@ -34,6 +34,7 @@ pub struct SqliteOptions {
     max_steps: usize,
     readers: usize,
     read_only: bool,
+    migrates: bool,
 }
 
 /// How many prepared statements a connection keeps.
@@ -62,6 +63,7 @@ impl SqliteOptions {
             max_steps: Gate::MOST / 16,
             readers,
             read_only: false,
+            migrates: true,
         }
     }
 
@@ -88,6 +90,12 @@ impl SqliteOptions {
     /// changes something fails with [`StoreError::Unavailable`].
     pub fn read_only(self) -> Self {
         Self { read_only: true, ..self }
+    }
+
+    /// Creates and changes no tables: opening a file fails with [`StoreError::Schema`] unless they
+    /// are those of this version.
+    pub fn without_migrations(self) -> Self {
+        Self { migrates: false, ..self }
     }
 
     /// Opens a file, which is created if it is missing, and brings its schema up to date. The
@@ -137,11 +145,13 @@ impl SqliteOptions {
     fn open_file(&self, path: &Path) -> Result<SqliteStore, StepError> {
         let access = if self.read_only {
             OpenFlags::SQLITE_OPEN_READ_ONLY
-        } else {
+        } else if self.migrates {
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE
+        } else {
+            OpenFlags::SQLITE_OPEN_READ_WRITE
         };
         let mut writer = self.connect(path, access)?;
-        if self.read_only || writer.is_readonly("main")? {
+        if self.read_only || !self.migrates || writer.is_readonly("main")? {
             schema::check_current(&writer)?;
         } else {
             // Not a bit of another application's file is changed.

@@ -59,7 +59,8 @@ pub(super) fn check_current(connection: &Connection) -> Result<(), StepError> {
     if version == MIGRATIONS.len() {
         return Ok(());
     }
-    let text = format!("the file has schema {version} and is opened read-only");
+    let known = MIGRATIONS.len();
+    let text = format!("the file has schema {version}, and this version works on {known}");
     Err(StoreError::Schema(text).into())
 }
 

@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::clock::Timestamp;
 use crate::scope::{Resources, ScopeList};
 use crate::token::{
-    Actor, Brand, IdempotencyKey, Kind, LastUse, Metadata, Networks, Owner, PepperId, Record,
-    Revocation, Rotation, Tenant, Token, TokenDigest, TokenId, TokenName,
+    Actor, Brand, IdempotencyKey, Kind, LastUse, Metadata, Networks, Notices, Owner, PepperId,
+    Record, Revocation, Rotation, Suspension, Tenant, Token, TokenDigest, TokenId, TokenName,
 };
 
 /// The version of the file that this version of the crate writes, and the only one it reads.
@@ -100,7 +100,7 @@ pub(super) struct Line {
     #[serde(deserialize_with = "present")]
     rotation: Option<Rotated>,
     #[serde(deserialize_with = "present")]
-    suspended_at: Option<Timestamp>,
+    suspension: Option<Suspension>,
     #[serde(deserialize_with = "present")]
     revocation: Option<Revocation>,
     #[serde(deserialize_with = "present")]
@@ -109,6 +109,8 @@ pub(super) struct Line {
     client: Option<String>,
     metadata: String,
     notices: u8,
+    #[serde(deserialize_with = "present")]
+    notices_claimed_at: Option<Timestamp>,
     version: u64,
     digest: String,
     #[serde(deserialize_with = "present")]
@@ -194,12 +196,13 @@ impl Line {
                 grace_until: rotation.grace_until,
                 first_used_at: rotation.first_used_at,
             }),
-            suspended_at: token.suspended_at,
+            suspension: token.suspension,
             revocation: token.revocation,
             parent: token.parent,
             client: token.client,
             metadata: token.metadata.as_json().to_owned(),
-            notices: token.notices,
+            notices: token.notices.given,
+            notices_claimed_at: token.notices.claimed_at,
             version: token.version,
             digest: digest.to_stored(),
             superseded: superseded.as_ref().map(TokenDigest::to_stored),
@@ -233,13 +236,13 @@ impl Line {
             grace_until: rotation.grace_until,
             first_used_at: rotation.first_used_at,
         });
-        token.suspended_at = self.suspended_at;
+        token.suspension = self.suspension;
         token.revocation = self.revocation;
         token.parent = self.parent;
         token.client = self.client;
         token.metadata =
             Metadata::from_stored(&self.metadata).map_err(|error| error.to_string())?;
-        token.notices = self.notices;
+        token.notices = Notices { given: self.notices, claimed_at: self.notices_claimed_at };
         token.version = self.version;
         if token.version == 0 || i64::try_from(token.version).is_err() {
             return Err("`version` is out of range".to_owned());

@@ -27,6 +27,7 @@ CREATE TABLE hallpass_tokens (
     grace_until BIGINT,
     first_used_at BIGINT,
     suspended_at BIGINT,
+    suspended_by TEXT,
     revoked_at BIGINT,
     revoked_by TEXT,
     revoked_reason TEXT,
@@ -35,6 +36,7 @@ CREATE TABLE hallpass_tokens (
     -- JSON: an object.
     metadata TEXT NOT NULL,
     notices BIGINT NOT NULL,
+    notices_claimed_at BIGINT,
     version BIGINT NOT NULL,
     digest TEXT NOT NULL,
     superseded TEXT,

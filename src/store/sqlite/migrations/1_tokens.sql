@@ -32,6 +32,7 @@ CREATE TABLE tokens (
     grace_until INTEGER,
     first_used_at INTEGER,
     suspended_at INTEGER,
+    suspended_by TEXT,
     revoked_at INTEGER,
     revoked_by TEXT,
     revoked_reason TEXT,
@@ -40,6 +41,7 @@ CREATE TABLE tokens (
     -- JSON: an object.
     metadata TEXT NOT NULL,
     notices INTEGER NOT NULL,
+    notices_claimed_at INTEGER,
     version INTEGER NOT NULL,
     digest TEXT NOT NULL,
     superseded TEXT,
