@@ -1,7 +1,9 @@
 //! What the guard costs a server: requests a second over loopback to one axum server, on a route
 //! with the guard and on one without, in turns.
 //!
-//! Server and client have one thread each; the server is what limits. Under `cargo bench` the
+//! First server and client have one thread each, and the server is what limits: the strictest
+//! comparison, as the server does nothing but answer. Then the server runs as `#[tokio::main]`
+//! runs it, on tokio's default runtime, and shares the machine with its client. Under `cargo bench` the
 //! figures are also written to `criterion/http.json` in the target directory, for the report.
 
 #![expect(
@@ -32,30 +34,25 @@ const CONNECTIONS: u64 = 32;
 fn main() {
     let (rounds, requests) = if is_test() { (1, 4) } else { (41, 400) };
     let count = if is_test() { 10_000 } else { 1_000_000 };
-    let address = serve(count);
-    let client = runtime();
-    let connections = client.block_on(async {
-        let mut connections = Vec::new();
-        for _ in 0..CONNECTIONS {
-            connections.push(Connection::open(address).await);
-        }
-        connections
-    });
-    let mut load = Load { client, connections, requests };
+    let boundary = Boundary::builder(populated(count)).build().expect("a boundary");
     let mut figures = serde_json::Map::new();
-    for (name, among) in [("hot", 1), ("random", count)] {
-        let figure = Figure::of(&mut load, rounds, among);
-        println!(
-            "http {name}: {:.0} requests a second, {:.0} without the guard, ratio {:.3}",
-            figure.guarded, figure.bare, figure.ratio
-        );
-        figures.insert(
-            name.to_owned(),
-            serde_json::json!({
-                "tokens": among, "bare_per_second": figure.bare,
-                "guarded_per_second": figure.guarded, "ratio": figure.ratio,
-            }),
-        );
+    for (kind, runtime) in [("", one_thread as fn() -> Runtime), (" shared", default_runtime)] {
+        let mut load = Load::of(serve(boundary.clone(), runtime), requests);
+        for (name, among) in [("hot", 1), ("random", count)] {
+            let name = format!("{name}{kind}");
+            let figure = Figure::of(&mut load, rounds, among);
+            println!(
+                "http {name}: {:.0} requests a second, {:.0} without the guard, ratio {:.3}",
+                figure.guarded, figure.bare, figure.ratio
+            );
+            figures.insert(
+                name,
+                serde_json::json!({
+                    "tokens": among, "bare_per_second": figure.bare,
+                    "guarded_per_second": figure.guarded, "ratio": figure.ratio,
+                }),
+            );
+        }
     }
     if !is_test() {
         figures.insert("connections".to_owned(), CONNECTIONS.into());
@@ -63,8 +60,12 @@ fn main() {
     }
 }
 
-fn runtime() -> Runtime {
+fn one_thread() -> Runtime {
     Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+fn default_runtime() -> Runtime {
+    Runtime::new().expect("a runtime")
 }
 
 async fn hello() -> &'static str {
@@ -72,9 +73,7 @@ async fn hello() -> &'static str {
 }
 
 /// Starts the server on a thread of its own, which ends with the process.
-fn serve(count: u64) -> SocketAddr {
-    let hallpass = populated(count);
-    let boundary = Boundary::builder(hallpass).build().expect("a boundary");
+fn serve(boundary: Boundary, runtime: fn() -> Runtime) -> SocketAddr {
     let guarded = GuardedRouter::new(boundary)
         .route("/hallo", Requirement::scope("repo:read"), get(hello))
         .into_router()
@@ -142,6 +141,18 @@ struct Load {
 }
 
 impl Load {
+    fn of(address: SocketAddr, requests: u32) -> Self {
+        let client = one_thread();
+        let connections = client.block_on(async {
+            let mut connections = Vec::new();
+            for _ in 0..CONNECTIONS {
+                connections.push(Connection::open(address).await);
+            }
+            connections
+        });
+        Self { client, connections, requests }
+    }
+
     fn total(&self) -> f64 {
         f64::from(self.requests) * f64::from(u32::try_from(CONNECTIONS).expect("few"))
     }

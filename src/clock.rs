@@ -212,8 +212,9 @@ impl Clock for SystemClock {
         let Ok(elapsed) = SystemTime::UNIX_EPOCH.elapsed() else {
             return Timestamp::MIN;
         };
-        let micros = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX);
-        Timestamp::from_micros(micros.max(1)).unwrap_or(Timestamp::MAX)
+        let micros = elapsed.as_secs().saturating_mul(1_000_000);
+        let micros = micros.saturating_add(elapsed.subsec_micros().into()).max(1);
+        i64::try_from(micros).ok().and_then(Timestamp::from_micros).unwrap_or(Timestamp::MAX)
     }
 }
 

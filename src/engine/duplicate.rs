@@ -62,7 +62,7 @@ impl OnBehalf<'_> {
             Some(key) => Some(idempotency_key(party, key, &format!("copy {id} {name:?}"))?),
             None => None,
         };
-        let name = parse_name(name)?;
+        let name = parse_name(name.to_owned())?;
         let owner = engine.admitted_owner(&source.tenant, &source.owner).await?;
         let wish = ScopeWish {
             scopes: source.scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),

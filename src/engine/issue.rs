@@ -338,7 +338,7 @@ impl OnBehalf<'_> {
         let request = issue.idempotency_key.is_some().then(|| format!("{issue:?}"));
         let (tenant, owner) = self.owner_of(&issue)?;
         self.confirm(now).map_err(|_| IssueError::Unconfirmed)?;
-        let name = parse_name(&issue.name)?;
+        let name = parse_name(issue.name)?;
         if let Some(description) = &issue.description {
             check_description(description)?;
         }

@@ -168,17 +168,14 @@ impl OnBehalf<'_> {
             after,
             limit: request.limit + 1,
         };
-        let mut records = self.engine.store.list(&filter, &page, now).await?;
+        let mut tokens = self.engine.store.list_tokens(&filter, &page, now).await?;
         let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
-        let more = records.len() > limit;
-        records.truncate(limit);
-        let next = records.last().filter(|_| more).map(|last| {
-            let position = Position { value: request.sort.value_of(last), id: last.token.id };
+        let more = tokens.len() > limit;
+        tokens.truncate(limit);
+        let next = tokens.last().filter(|_| more).map(|last| {
+            let position = Position { value: request.sort.value_of_token(last), id: last.id };
             self.engine.seal_cursor(&position, &list(), now)
         });
-        // Collecting would do it in place and move every record twice.
-        let mut tokens = Vec::with_capacity(records.len());
-        tokens.extend(records.into_iter().map(|record| record.token));
         self.engine.uses.show_waiting(&mut tokens);
         Ok(Page { tokens, next })
     }

@@ -92,8 +92,8 @@ fn kind_message(kind: OwnerKind) -> &'static str {
     }
 }
 
-pub(super) fn parse_name(name: &str) -> Result<TokenName, SettingsError> {
-    Ok(name.parse()?)
+pub(super) fn parse_name(name: String) -> Result<TokenName, SettingsError> {
+    Ok(TokenName::from_owned(name)?)
 }
 
 pub(super) fn check_description(description: &str) -> Result<(), SettingsError> {

@@ -312,7 +312,7 @@ impl OnBehalf<'_> {
         let mut change = Change::default();
         let mut widens = false;
         if let Some(name) = edit.name {
-            change.name = Some((parse_name(&name)?, engine.policy.unique_names));
+            change.name = Some((parse_name(name)?, engine.policy.unique_names));
         }
         if let Some(description) = edit.description {
             if let Some(text) = &description {

@@ -12,7 +12,7 @@ use super::facts::Facts;
 use super::filter::{Filter, PageRequest};
 use crate::clock::Timestamp;
 use crate::scope::ScopeCatalog;
-use crate::token::{Record, Revocation, TokenId};
+use crate::token::{Record, Revocation, Token, TokenId};
 
 /// Where tokens live.
 ///
@@ -56,6 +56,21 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
         page: &PageRequest,
         now: Timestamp,
     ) -> Result<Vec<Record>, StoreError>;
+
+    /// The tokens of the page that [`list`](Self::list) gives, without what their secrets are
+    /// checked against: what people look at. A store that can leave digests where they are says
+    /// so here.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    async fn list_tokens(
+        &self,
+        filter: &Filter,
+        page: &PageRequest,
+        now: Timestamp,
+    ) -> Result<Vec<Token>, StoreError> {
+        Ok(tokens_of(self.list(filter, page, now).await?))
+    }
 
     /// Changes named columns of a record, if its version is still the expected one, and counts the
     /// version up. Returns the record afterwards; `None` if there is none.
@@ -134,6 +149,11 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
     }
 }
 
+/// The tokens of records that were read whole.
+pub(super) fn tokens_of(records: Vec<Record>) -> Vec<Token> {
+    records.into_iter().map(|record| record.token).collect()
+}
+
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
@@ -152,6 +172,15 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
         now: Timestamp,
     ) -> Result<Vec<Record>, StoreError> {
         (**self).list(filter, page, now).await
+    }
+
+    async fn list_tokens(
+        &self,
+        filter: &Filter,
+        page: &PageRequest,
+        now: Timestamp,
+    ) -> Result<Vec<Token>, StoreError> {
+        (**self).list_tokens(filter, page, now).await
     }
 
     async fn update(

@@ -65,6 +65,11 @@ impl Facts {
     /// The facts of a record, its scopes resolved by a catalog.
     #[must_use]
     pub fn of(record: &Record, catalog: &ScopeCatalog) -> Self {
+        Self::with(record, catalog.resolve(&record.token.scopes))
+    }
+
+    /// The facts of a record whose scopes amount to this.
+    pub(crate) fn with(record: &Record, scopes: ScopeSet) -> Self {
         let token = &record.token;
         Self {
             id: token.id,
@@ -73,7 +78,7 @@ impl Facts {
             digest: record.digest.clone(),
             lifecycle: token.lifecycle(),
             owner: token.owner.clone(),
-            scopes: catalog.resolve(&token.scopes),
+            scopes,
             last_used_at: token.last_use.as_ref().map(|used| used.at),
             version: token.version,
             rare: RareFacts::of(record).map(Arc::new),

@@ -161,7 +161,11 @@ impl SortKey {
     /// The value a record is sorted by.
     #[must_use]
     pub fn value_of(self, record: &Record) -> SortValue {
-        self.value_in(&Outline::from(&record.token))
+        self.value_of_token(&record.token)
+    }
+
+    pub(crate) fn value_of_token(self, token: &Token) -> SortValue {
+        self.value_in(&Outline::from(token))
     }
 
     #[inline]

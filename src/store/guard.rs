@@ -16,7 +16,7 @@ use super::facts::Facts;
 use super::filter::{Filter, PageRequest};
 use crate::clock::Timestamp;
 use crate::scope::ScopeCatalog;
-use crate::token::{Record, Revocation, TokenId};
+use crate::token::{Record, Revocation, Token, TokenId};
 
 /// Refuses every token after the database was restored from a backup, until somebody has dealt
 /// with it: in the backup, tokens that were revoked since are live again.
@@ -235,6 +235,15 @@ impl<S: TokenStore> TokenStore for RestoreGuard<S> {
         now: Timestamp,
     ) -> Result<Vec<Record>, StoreError> {
         self.inner.list(filter, page, now).await
+    }
+
+    async fn list_tokens(
+        &self,
+        filter: &Filter,
+        page: &PageRequest,
+        now: Timestamp,
+    ) -> Result<Vec<Token>, StoreError> {
+        self.inner.list_tokens(filter, page, now).await
     }
 
     async fn update(

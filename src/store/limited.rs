@@ -14,7 +14,7 @@ use super::filter::{Filter, PageRequest};
 use super::gate::Gate;
 use crate::clock::Timestamp;
 use crate::scope::ScopeCatalog;
-use crate::token::{Record, Revocation, TokenId};
+use crate::token::{Record, Revocation, Token, TokenId};
 
 /// A time limit and a most for the steps of any store that waits for something: a step that takes
 /// too long, and one for which there is no room, fail with [`StoreError::Unavailable`], so that the
@@ -102,6 +102,15 @@ impl<S: TokenStore> TokenStore for LimitedStore<S> {
         now: Timestamp,
     ) -> Result<Vec<Record>, StoreError> {
         self.limited(self.inner.list(filter, page, now)).await
+    }
+
+    async fn list_tokens(
+        &self,
+        filter: &Filter,
+        page: &PageRequest,
+        now: Timestamp,
+    ) -> Result<Vec<Token>, StoreError> {
+        self.limited(self.inner.list_tokens(filter, page, now)).await
     }
 
     async fn update(

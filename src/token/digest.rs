@@ -7,11 +7,12 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use subtle::{Choice, ConstantTimeEq};
-use zeroize::{Zeroize, optimization_barrier};
+use zeroize::Zeroize;
 
 #[cfg(feature = "jwt")]
 use super::entropy::{Entropy, EntropyError};
 use super::text::TokenText;
+use super::wiped::Wiped;
 
 /// Length of a digest, in bytes.
 const LEN: usize = 32;
@@ -139,17 +140,13 @@ impl Key {
     }
 
     fn digest(&self, text: &TokenText<'_>) -> [u8; LEN] {
-        let mut message = [0; 64];
-        let (id, rest) = message.split_at_mut(16);
+        let mut message = Wiped([0; 64]);
+        let (id, rest) = message.0.split_at_mut(16);
         let (secret, kind) = rest.split_at_mut(43);
         id.copy_from_slice(text.id().as_bytes());
         secret.copy_from_slice(text.secret());
         kind.copy_from_slice(text.kind().padded());
-        let digest = *blake3::keyed_hash(&self.0, &message).as_bytes();
-        // As `zeroize`, which would write byte by byte.
-        message = [0; 64];
-        optimization_barrier(&message);
-        digest
+        *blake3::keyed_hash(&self.0, &message.0).as_bytes()
     }
 }
 

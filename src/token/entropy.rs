@@ -5,7 +5,8 @@ use std::fmt;
 
 use rand::TryRng;
 use rand::rngs::SysRng;
-use zeroize::{Zeroizing, optimization_barrier};
+
+use super::wiped::{Wiped, wipe};
 
 /// The base62 digits in the order of their values: 0-9, A-Z, a-z.
 pub(crate) const BASE62: &[u8; 62] =
@@ -37,13 +38,13 @@ pub struct OsEntropy;
 const BLOCK: usize = 1024;
 
 struct Block {
-    bytes: Zeroizing<[u8; BLOCK]>,
+    bytes: Wiped<BLOCK>,
     used: usize,
 }
 
 thread_local! {
     static POOL: RefCell<Block> =
-        RefCell::new(Block { bytes: Zeroizing::new([0; BLOCK]), used: BLOCK });
+        const { RefCell::new(Block { bytes: Wiped([0; BLOCK]), used: BLOCK }) };
 }
 
 impl Entropy for OsEntropy {
@@ -54,15 +55,13 @@ impl Entropy for OsEntropy {
         POOL.with_borrow_mut(|block| {
             if BLOCK - block.used < bytes.len() {
                 block.used = BLOCK;
-                SysRng.try_fill_bytes(&mut *block.bytes).map_err(|_| EntropyError)?;
+                SysRng.try_fill_bytes(&mut block.bytes.0).map_err(|_| EntropyError)?;
                 block.used = 0;
             }
             let end = block.used + bytes.len();
-            let fresh = block.bytes.get_mut(block.used..end).ok_or(EntropyError)?;
+            let fresh = block.bytes.0.get_mut(block.used..end).ok_or(EntropyError)?;
             bytes.copy_from_slice(fresh);
-            // As `zeroize`, which would write byte by byte.
-            fresh.fill(0);
-            optimization_barrier(fresh);
+            wipe(fresh);
             block.used = end;
             Ok(())
         })
@@ -74,30 +73,29 @@ impl Entropy for OsEntropy {
 /// Each digit takes the low six bits of a random byte and refuses the values 62 and 63, so that
 /// every digit is equally likely. A source that delivers hardly anything else is broken.
 pub(crate) fn fill_base62(entropy: &dyn Entropy, digits: &mut [u8]) -> Result<(), EntropyError> {
-    let mut random = Zeroizing::new([0_u8; 64]);
-    let mut places = digits.iter_mut();
-    let mut missing = places.len();
+    let mut random = Wiped([0; 64]);
+    let mut filled = 0;
     // Each round gives 62 digits or all that miss, bar the refused ones.
-    for _ in 0..missing / 32 + 16 {
+    for _ in 0..digits.len() / 32 + 16 {
+        let missing = digits.len() - filled;
         if missing == 0 {
             return Ok(());
         }
         // One byte in 32 is refused; asking for a few more makes a second round rare.
-        let wanted = (missing + missing / 16 + 2).min(random.len());
-        let drawn = random.get_mut(..wanted).ok_or(EntropyError)?;
+        let wanted = (missing + missing / 16 + 2).min(random.0.len());
+        let drawn = random.0.get_mut(..wanted).ok_or(EntropyError)?;
         entropy.fill(drawn)?;
         for byte in drawn.iter() {
-            let Some(digit) = BASE62.get(usize::from(byte & 0x3f)) else {
-                continue;
-            };
-            let Some(place) = places.next() else {
+            let Some(place) = digits.get_mut(filled) else {
                 return Ok(());
             };
-            *place = *digit;
-            missing -= 1;
+            // A refused value is written over by the next one: no branch depends on a secret.
+            let value = usize::from(byte & 0x3f);
+            *place = *BASE62.get(value).unwrap_or(&b'0');
+            filled += usize::from(value < BASE62.len());
         }
     }
-    if missing == 0 { Ok(()) } else { Err(EntropyError) }
+    if filled == digits.len() { Ok(()) } else { Err(EntropyError) }
 }
 
 #[cfg(test)]
@@ -165,7 +163,7 @@ mod tests {
         let mut bytes = [0; 32];
         OsEntropy.fill(&mut bytes).unwrap();
         POOL.with_borrow(|block| {
-            assert!(block.bytes[..block.used].iter().all(|byte| *byte == 0));
+            assert!(block.bytes.0[..block.used].iter().all(|byte| *byte == 0));
         });
     }
 }

@@ -33,7 +33,8 @@ impl Label {
         if text.is_empty() || text.len() > MAX_LEN {
             return Err(ParseLabelError::Length);
         }
-        if text.chars().any(|c| c.is_control() || c == '\u{fffd}') {
+        let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        if !plain && text.chars().any(|c| c.is_control() || c == '\u{fffd}') {
             return Err(ParseLabelError::Character);
         }
         let mut bytes = [0; INLINE];

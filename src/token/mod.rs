@@ -10,6 +10,7 @@ mod name;
 mod record;
 mod status;
 mod text;
+mod wiped;
 
 pub use brand::{Brand, Brands, ParseBrandError};
 pub(crate) use digest::DigestCheck;

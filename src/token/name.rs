@@ -1,5 +1,6 @@
 //! The name an owner gives a token.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -28,15 +29,32 @@ impl TokenName {
     /// Unicode Standard, section 3.13, definition D145, followed by NFC).
     #[must_use]
     pub fn key(&self) -> String {
-        fold(&self.0)
+        self.folded().into_owned()
+    }
+
+    /// The [`key`](Self::key), which often is the name itself.
+    pub(crate) fn folded(&self) -> Cow<'_, str> {
+        folded(&self.0)
+    }
+
+    /// Takes a text that is at hand already.
+    pub(crate) fn from_owned(text: String) -> Result<Self, ParseNameError> {
+        if is_plain(&text) { Ok(Self(text.into())) } else { text.parse() }
     }
 }
 
 /// Folds text for caseless comparison, as names and searches are compared.
 #[must_use]
 pub(crate) fn fold(text: &str) -> String {
+    folded(text).into_owned()
+}
+
+fn folded(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+        return Cow::Borrowed(text);
+    }
     if text.is_ascii() {
-        return text.to_ascii_lowercase();
+        return Cow::Owned(text.to_ascii_lowercase());
     }
     // Folding can undo composition and the other way round, so it runs between two of them.
     caseless::default_case_fold_str(&text.nfd().collect::<String>()).nfc().collect()
@@ -46,6 +64,9 @@ impl FromStr for TokenName {
     type Err = ParseNameError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if is_plain(text) {
+            return Ok(Self(text.into()));
+        }
         let chars = text.chars().take(Self::MAX_CHARS + 1).count();
         if !(1..=Self::MAX_CHARS).contains(&chars) {
             return Err(ParseNameError::Length);
@@ -61,6 +82,15 @@ impl FromStr for TokenName {
         }
         Ok(Self(text.into()))
     }
+}
+
+/// Whether all rules can be told to hold at a glance: printable ASCII, no outer space.
+fn is_plain(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let [Some(b'!'..=b'~'), Some(b'!'..=b'~')] = [bytes.first(), bytes.last()] else {
+        return false;
+    };
+    bytes.len() <= TokenName::MAX_CHARS && bytes.iter().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 fn is_bidi_control(c: char) -> bool {

@@ -13,12 +13,11 @@
 
 use std::fmt;
 
-use zeroize::Zeroizing;
-
 use super::brand::{Brand, Brands};
 use super::entropy::{BASE62, Entropy, EntropyError, fill_base62};
 use super::id::{TokenId, all_base62};
 use super::kind::Kind;
+use super::wiped::{Wiped, wipe};
 
 /// Length of the secret part, in bytes.
 pub(crate) const SECRET_LEN: usize = 43;
@@ -35,7 +34,7 @@ pub const MAX_TOKEN_LEN: usize = Brand::MAX_LEN + 1 + 3 + 1 + TAIL_LEN;
 /// It exists when a token is issued or rotated, and nowhere else. It is wiped from memory when
 /// dropped, its `Debug` shows nothing of the secret, and it has no `Display`, `Serialize` or
 /// `Clone`: [`expose`](Self::expose) is the one way out.
-pub struct PlainToken(Zeroizing<String>);
+pub struct PlainToken(String);
 
 impl PlainToken {
     /// A new token text with a fresh id and secret.
@@ -44,8 +43,11 @@ impl PlainToken {
         kind: Kind,
         entropy: &dyn Entropy,
     ) -> Result<(Self, TokenId), EntropyError> {
-        let id = TokenId::generate(entropy)?;
-        Ok((Self::with_id(brand, kind, &id, entropy)?, id))
+        let mut digits = Wiped([0; TokenId::LEN + SECRET_LEN]);
+        fill_base62(entropy, &mut digits.0)?;
+        let (id, secret) = digits.0.split_first_chunk().ok_or(EntropyError)?;
+        let id = TokenId::from_bytes(*id).ok_or(EntropyError)?;
+        Ok((Self::assemble(brand.as_str(), kind, id.as_str(), secret)?, id))
     }
 
     /// A new token text with a fresh secret for an existing id.
@@ -55,32 +57,40 @@ impl PlainToken {
         id: &TokenId,
         entropy: &dyn Entropy,
     ) -> Result<Self, EntropyError> {
-        let mut secret = Zeroizing::new([0; SECRET_LEN]);
-        fill_base62(entropy, &mut *secret)?;
-        Ok(Self::assemble(brand.as_str(), kind, id.as_str(), &*secret))
+        let mut secret = Wiped([0; SECRET_LEN]);
+        fill_base62(entropy, &mut secret.0)?;
+        Self::assemble(brand.as_str(), kind, id.as_str(), &secret.0)
     }
 
-    /// The text with these parts and the checksum that belongs to them.
-    pub(crate) fn assemble(brand: &str, kind: Kind, id: &str, secret: &[u8]) -> Self {
+    /// The text with these parts, all base62 digits, and the checksum that belongs to them.
+    pub(crate) fn assemble(
+        brand: &str,
+        kind: Kind,
+        id: &str,
+        secret: &[u8],
+    ) -> Result<Self, EntropyError> {
         // The capacity is the final length's bound, so that no half-written copy is left behind
         // by a reallocation.
-        let mut text = Zeroizing::new(String::with_capacity(MAX_TOKEN_LEN));
-        text.push_str(brand);
-        text.push('_');
-        text.push_str(kind.as_str());
-        text.push('_');
-        text.push_str(id);
-        text.push('_');
-        text.extend(secret.iter().map(|byte| char::from(*byte)));
-        let check = checksum(text.as_bytes());
-        text.extend(check.iter().map(|byte| char::from(*byte)));
-        Self(text)
+        let mut plain = Self(String::with_capacity(MAX_TOKEN_LEN));
+        let digits = |bytes| std::str::from_utf8(bytes).map_err(|_| EntropyError);
+        for part in [brand, "_", kind.as_str(), "_", id, "_", digits(secret)?] {
+            plain.0.push_str(part);
+        }
+        let check = checksum(plain.0.as_bytes());
+        plain.0.push_str(std::str::from_utf8(&check).map_err(|_| EntropyError)?);
+        Ok(plain)
     }
 
     /// The secret text. Show it once, store it nowhere.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl Drop for PlainToken {
+    fn drop(&mut self) {
+        wipe(&mut std::mem::take(&mut self.0).into_bytes());
     }
 }
 
@@ -226,7 +236,7 @@ mod tests {
     }
 
     fn build(brand: &str, kind: Kind, id: &str, secret: &str) -> String {
-        PlainToken::assemble(brand, kind, id, secret.as_bytes()).expose().to_owned()
+        PlainToken::assemble(brand, kind, id, secret.as_bytes()).unwrap().expose().to_owned()
     }
 
     /// Brand, kind, id, secret, and the whole token they make.

@@ -254,9 +254,11 @@ fn lifetime<F: Form>(
     let life = asked.map_or(usual, seconds);
     match form.exchange(&world.hallpass, issued.plain.expose(), wish) {
         Ok((text, token)) => {
-            let end = world.now().saturating_add(life.min(seconds(left)));
+            let given = life.min(seconds(left));
+            let end = world.now().saturating_add(given);
             prop_assert_eq!(token.expires_at, Some(end));
-            prop_assert!(life <= longest && end.since(world.now()) >= seconds(5));
+            prop_assert!(given <= longest && given >= seconds(5));
+            prop_assert!(life <= world.hallpass.policy().max_exchange_lifetime);
             world.clock.set(end.saturating_sub(micro()));
             prop_assert!(form.is_accepted(&world.hallpass, &text));
             world.clock.set(end);

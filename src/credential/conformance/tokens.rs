@@ -200,7 +200,10 @@ impl Desk<'_> {
         let admission = Admission { now: self.0.hallpass.now(), quota: None, unique_name: false };
         self.0.store.insert(&record, &admission).await.unwrap();
         let secret = [b'a'; 43];
-        PlainToken::assemble("acme", Kind::Personal, id.as_str(), &secret).expose().to_owned()
+        PlainToken::assemble("acme", Kind::Personal, id.as_str(), &secret)
+            .unwrap()
+            .expose()
+            .to_owned()
     }
 }
 
@@ -217,7 +220,10 @@ fn assembled(kind: Kind, id: &str, secret: &str) -> String {
     let brands = Brands::new("acme".parse().unwrap());
     let id = TokenText::parse(id, &brands).unwrap();
     let secret = TokenText::parse(secret, &brands).unwrap();
-    PlainToken::assemble("acme", kind, id.id().as_str(), secret.secret()).expose().to_owned()
+    PlainToken::assemble("acme", kind, id.id().as_str(), secret.secret())
+        .unwrap()
+        .expose()
+        .to_owned()
 }
 
 /// What is left of a good token when something happens to it, and what looks like one.

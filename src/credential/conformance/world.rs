@@ -14,7 +14,7 @@ use crate::scope::ScopeCatalog;
 use crate::store::{
     Admission, Change, Facts, Filter, MemoryStore, PageRequest, Purge, StoreError, TokenStore, Use,
 };
-use crate::token::{Owner, Record, Revocation, Tenant, TokenId};
+use crate::token::{Owner, Record, Revocation, Tenant, Token, TokenId};
 
 /// An engine and the texts of its tokens.
 #[derive(Debug)]
@@ -115,6 +115,15 @@ impl TokenStore for Unplugged {
         now: Timestamp,
     ) -> Result<Vec<Record>, StoreError> {
         self.plugged()?.list(filter, page, now).await
+    }
+
+    async fn list_tokens(
+        &self,
+        filter: &Filter,
+        page: &PageRequest,
+        now: Timestamp,
+    ) -> Result<Vec<Token>, StoreError> {
+        self.plugged()?.list_tokens(filter, page, now).await
     }
 
     async fn update(

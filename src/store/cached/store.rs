@@ -15,7 +15,7 @@ use crate::store::{
     Admission, Change, Changes, Facts, Filter, PageRequest, Purge, Reach, StoreError, TokenStore,
     Use,
 };
-use crate::token::{Record, Revocation, TokenId};
+use crate::token::{Record, Revocation, Token, TokenId};
 
 /// A cache in front of any store, safe against revoked tokens.
 ///
@@ -147,6 +147,15 @@ impl<S: TokenStore> TokenStore for CachedStore<S> {
         now: Timestamp,
     ) -> Result<Vec<Record>, StoreError> {
         self.0.inner.list(filter, page, now).await
+    }
+
+    async fn list_tokens(
+        &self,
+        filter: &Filter,
+        page: &PageRequest,
+        now: Timestamp,
+    ) -> Result<Vec<Token>, StoreError> {
+        self.0.inner.list_tokens(filter, page, now).await
     }
 
     async fn update(

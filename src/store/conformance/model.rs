@@ -249,6 +249,11 @@ impl Model {
             expected.reverse();
             let down = all(&**store, filter, page(sort, true, 3), at(now)).await;
             assert_eq!(down, expected, "{rule}: {sort:?} descending");
+            let asked = page(sort, true, 5);
+            let shown = fine("tokens", store.list_tokens(filter, &asked, at(now)).await);
+            let tokens: Vec<_> = expected.iter().take(5).map(|record| &record.token).collect();
+            let rule = "a list of tokens is that of their records";
+            assert_eq!(shown.iter().collect::<Vec<_>>(), tokens, "{rule}: {sort:?}");
         }
     }
 

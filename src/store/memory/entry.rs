@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::clock::Timestamp;
-use crate::scope::{Resources, ScopeCatalog, ScopeList};
+use crate::scope::{Resources, ScopeList, ScopeSet};
 use crate::store::Facts;
 use crate::store::filter::Outline;
 use crate::token::{
@@ -42,9 +42,9 @@ struct Rest {
 }
 
 impl Entry {
-    /// Packs a record with a list of scopes equal to its own.
-    pub(super) fn pack(record: &Record, scopes: ScopeList, catalog: &ScopeCatalog) -> Self {
-        let facts = Facts::of(record, catalog);
+    /// Packs a record with a list of scopes equal to its own, and what it amounts to.
+    pub(super) fn pack(record: &Record, (scopes, set): (ScopeList, ScopeSet)) -> Self {
+        let facts = Facts::with(record, set);
         let Record { token, idempotency, .. } = record;
         let plain = token.created_at == facts.lifecycle.issued_at
             && token.created_by == Actor::System
@@ -128,48 +128,53 @@ impl Entry {
         self.rest.as_ref()?.idempotency
     }
 
-    // Written out, so that a record is made where it is put and not moved there.
     pub(super) fn unpack(&self) -> Record {
+        Record {
+            token: self.token(),
+            digest: self.facts.digest.clone(),
+            superseded: self.facts.rare.as_ref().and_then(|rare| rare.superseded.clone()),
+            idempotency: self.idempotency(),
+        }
+    }
+
+    // Written out, so that a token is made where it is put and not moved there.
+    #[inline(always)]
+    pub(super) fn token(&self) -> Token {
         let facts = &self.facts;
         let lifecycle = &facts.lifecycle;
         let rare = facts.rare.as_deref();
         let rest = self.rest.as_deref();
-        Record {
-            token: Token {
-                id: facts.id,
-                kind: facts.kind,
-                tenant: facts.tenant().clone(),
-                owner: facts.owner.clone(),
-                name: self.name.clone(),
-                description: rest.and_then(|rest| rest.description.clone()),
-                scopes: self.scopes.clone(),
-                resources: rare.map_or_else(Resources::none, |rare| rare.resources.clone()),
-                networks: rare.map_or(Networks::Anywhere, |rare| rare.networks.clone()),
-                audience: rare.map(|rare| rare.audience.clone()).unwrap_or_default(),
-                created_at: self.created_at(),
-                created_by: rest.map_or(Actor::System, |rest| rest.created_by.clone()),
-                not_before: lifecycle.not_before,
-                expires_at: lifecycle.expires_at,
-                last_use: self.last_use(),
-                rotation: rare.and_then(|rare| rare.rotation),
-                suspension: lifecycle.suspended_at.map(|at| Suspension {
-                    at,
-                    by: rest.map_or(Actor::System, |rest| rest.suspended_by.clone()),
-                }),
-                revocation: lifecycle.revoked_at.map(|at| Revocation {
-                    at,
-                    by: rest.map_or(Actor::System, |rest| rest.revoked_by.clone()),
-                    reason: facts.revoked_for.unwrap_or(RevocationReason::Requested),
-                }),
-                parent: rare.and_then(|rare| rare.parent),
-                client: rare.and_then(|rare| rare.client.clone()),
-                metadata: rest.map(|rest| rest.metadata.clone()).unwrap_or_default(),
-                notices: rest.map(|rest| rest.notices).unwrap_or_default(),
-                version: facts.version,
-            },
-            digest: facts.digest.clone(),
-            superseded: rare.and_then(|rare| rare.superseded.clone()),
-            idempotency: self.idempotency(),
+        Token {
+            id: facts.id,
+            kind: facts.kind,
+            tenant: facts.tenant().clone(),
+            owner: facts.owner.clone(),
+            name: self.name.clone(),
+            description: rest.and_then(|rest| rest.description.clone()),
+            scopes: self.scopes.clone(),
+            resources: rare.map_or_else(Resources::none, |rare| rare.resources.clone()),
+            networks: rare.map_or(Networks::Anywhere, |rare| rare.networks.clone()),
+            audience: rare.map(|rare| rare.audience.clone()).unwrap_or_default(),
+            created_at: self.created_at(),
+            created_by: rest.map_or(Actor::System, |rest| rest.created_by.clone()),
+            not_before: lifecycle.not_before,
+            expires_at: lifecycle.expires_at,
+            last_use: self.last_use(),
+            rotation: rare.and_then(|rare| rare.rotation),
+            suspension: lifecycle.suspended_at.map(|at| Suspension {
+                at,
+                by: rest.map_or(Actor::System, |rest| rest.suspended_by.clone()),
+            }),
+            revocation: lifecycle.revoked_at.map(|at| Revocation {
+                at,
+                by: rest.map_or(Actor::System, |rest| rest.revoked_by.clone()),
+                reason: facts.revoked_for.unwrap_or(RevocationReason::Requested),
+            }),
+            parent: rare.and_then(|rare| rare.parent),
+            client: rare.and_then(|rare| rare.client.clone()),
+            metadata: rest.map(|rest| rest.metadata.clone()).unwrap_or_default(),
+            notices: rest.map(|rest| rest.notices).unwrap_or_default(),
+            version: facts.version,
         }
     }
 }

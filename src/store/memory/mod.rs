@@ -2,6 +2,7 @@
 
 mod entry;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,9 +16,9 @@ use super::changes::Changes;
 use super::contract::TokenStore;
 use super::error::{Conflict, StoreError};
 use super::facts::Facts;
-use super::filter::{Filter, PageRequest, Position, Reach};
+use super::filter::{Filter, Outline, PageRequest, Reach, SortValue};
 use crate::clock::Timestamp;
-use crate::scope::{ScopeCatalog, ScopeList};
+use crate::scope::{ScopeCatalog, ScopeList, ScopeSet};
 use crate::token::{IdempotencyKey, Owner, Record, Revocation, Tenant, Token, TokenId, TokenName};
 
 /// Tokens in memory, gone when the process ends: for tests, examples, and apps whose tokens need
@@ -41,8 +42,8 @@ struct Writer {
     hasher: RandomState,
     children: HashMap<TokenId, Vec<TokenId>, RandomState>,
     issued: HashMap<(Holder, [u8; 16]), TokenId, RandomState>,
-    /// Scope lists that records share.
-    lists: HashSet<ScopeList, RandomState>,
+    /// Scope lists that records share, and what the catalog makes of them.
+    lists: HashMap<ScopeList, ScopeSet, RandomState>,
 }
 
 type Holder = (Tenant, Owner);
@@ -58,14 +59,14 @@ struct Slot {
 }
 
 /// The form in which a name is compared, and its hash.
-struct NameKey {
-    key: String,
+struct NameKey<'a> {
+    key: Cow<'a, str>,
     hash: u32,
 }
 
-impl NameKey {
-    fn of(name: &TokenName) -> Self {
-        let key = name.key();
+impl<'a> NameKey<'a> {
+    fn of(name: &'a TokenName) -> Self {
+        let key = name.folded();
         Self { hash: crc32fast::hash(key.as_bytes()), key }
     }
 }
@@ -75,10 +76,27 @@ impl Writer {
         self.hasher.hash_one((tenant, owner))
     }
 
+    /// A list of scopes equal to this one, shared where it can be, and what it amounts to.
+    fn scopes(&mut self, list: &ScopeList) -> (ScopeList, ScopeSet) {
+        if let Some((shared, set)) = self.lists.get_key_value(list) {
+            return (shared.clone(), *set);
+        }
+        let set = self.catalog.resolve(list);
+        if self.lists.len() < SHARED_LISTS {
+            self.lists.insert(list.clone(), set);
+        }
+        (list.clone(), set)
+    }
+
     /// The tokens of an owner, and maybe some of another.
     fn slots(&self, tenant: &Tenant, owner: &Owner) -> &[Slot] {
         self.owners.get(&self.key(tenant, owner)).map(Vec::as_slice).unwrap_or_default()
     }
+}
+
+fn put(entries: &Entries<'_>, writer: &mut Writer, record: &Record) {
+    let entry = Entry::pack(record, writer.scopes(&record.token.scopes));
+    entries.insert(entry.facts.id, entry);
 }
 
 /// Most scope lists that are kept to be shared by the records that have equal ones.
@@ -98,19 +116,7 @@ impl MemoryStore {
 
     /// Puts a record in place of the one with its id.
     fn put(&self, writer: &mut Writer, record: &Record) {
-        let lists = &mut writer.lists;
-        let scopes = match lists.get(&record.token.scopes) {
-            Some(shared) => shared.clone(),
-            None => {
-                let scopes = record.token.scopes.clone();
-                if lists.len() < SHARED_LISTS {
-                    lists.insert(scopes.clone());
-                }
-                scopes
-            }
-        };
-        let entry = Entry::pack(record, scopes, &writer.catalog);
-        self.entries.pin().insert(entry.facts.id, entry);
+        put(&self.entries.pin(), writer, record);
     }
 
     fn record(&self, id: &TokenId) -> Option<Record> {
@@ -119,53 +125,89 @@ impl MemoryStore {
 
     /// Another live token of the same owner and kind that has this name.
     fn holder_of_name(
-        &self,
+        entries: &Entries<'_>,
         slots: &[Slot],
-        (token, name): (&Token, &NameKey),
+        (token, name): (&Token, &NameKey<'_>),
         now: Timestamp,
     ) -> Option<TokenId> {
-        let entries = self.entries.pin();
         let mut alike = slots.iter().filter(|slot| slot.name_hash == name.hash).map(|slot| slot.id);
         alike.find(|id| {
             *id != token.id
                 && entries.get(id).is_some_and(|entry| {
-                    entry.counts_with(token, now) && entry.name().key() == name.key
+                    entry.counts_with(token, now) && entry.name().folded() == name.key
                 })
         })
     }
 
-    fn live_tokens(&self, slots: &[Slot], token: &Token, now: Timestamp) -> usize {
-        let entries = self.entries.pin();
+    fn live_tokens(entries: &Entries<'_>, slots: &[Slot], token: &Token, now: Timestamp) -> usize {
         let live =
             |slot: &&Slot| entries.get(&slot.id).is_some_and(|entry| entry.counts_with(token, now));
         slots.iter().filter(live).count()
     }
 
-    /// The records that a filter admits, as few as possible looked at.
-    fn matching<'a>(
+    /// Goes through the records that a filter admits; as few as possible are looked at.
+    fn each_matching<'a>(
         entries: &'a Entries<'_>,
         writer: &Writer,
-        filter: &Filter,
-        now: Timestamp,
-    ) -> Vec<&'a Entry> {
-        let admitted = |entry: &&Entry| filter.admits_outline(&entry.outline(), now);
+        (filter, now): (&Filter, Timestamp),
+        mut take: impl FnMut(&'a Entry, &Outline<'a>),
+    ) {
+        let mut look = |entry: &'a Entry| {
+            let outline = entry.outline();
+            if filter.admits_outline(&outline, now) {
+                take(entry, &outline);
+            }
+        };
         let by_id = |id: &TokenId| entries.get(id);
         match (&filter.ids, &filter.reach) {
             (Some(ids), _) => {
                 let ids: HashSet<&TokenId> = ids.iter().collect();
-                ids.into_iter().filter_map(by_id).filter(admitted).collect()
+                ids.into_iter().filter_map(by_id).for_each(look);
             }
             (None, Reach::Owner(tenant, owner)) => {
                 let slots = writer.slots(tenant, owner);
-                slots.iter().filter_map(|slot| by_id(&slot.id)).filter(admitted).collect()
+                slots.iter().filter_map(|slot| by_id(&slot.id)).for_each(look);
             }
             (None, Reach::Family(root)) => {
                 let children = writer.children.get(root).map(Vec::as_slice).unwrap_or_default();
-                let family = std::iter::once(root).chain(children);
-                family.filter_map(by_id).filter(admitted).collect()
+                std::iter::once(root).chain(children).filter_map(by_id).for_each(look);
             }
-            (None, Reach::All | Reach::Tenant(_)) => entries.values().filter(admitted).collect(),
+            (None, Reach::All | Reach::Tenant(_)) => entries.values().for_each(&mut look),
         }
+    }
+
+    /// One page of the records that a filter admits.
+    fn page<T>(
+        &self,
+        admitted: (&Filter, Timestamp),
+        page: &PageRequest,
+        unpack: impl Fn(&Entry) -> T,
+    ) -> Vec<T> {
+        let entries = self.entries.pin();
+        let order = |(value, id): (&SortValue, &TokenId), (other, by): (&SortValue, &TokenId)| {
+            let ascending = value.cmp(other).then_with(|| id.cmp(by));
+            if page.descending { ascending.reverse() } else { ascending }
+        };
+        let mut found: Vec<(SortValue, &Entry)> = Vec::new();
+        Self::each_matching(&entries, &self.writer(), admitted, |entry, outline| {
+            let value = page.sort.value_in(outline);
+            let beyond = page.after.as_ref().is_none_or(|after| {
+                order((&value, &outline.id), (&after.value, &after.id)).is_gt()
+            });
+            if beyond {
+                found.push((value, entry));
+            }
+        });
+        let by_place = |(value, entry): &(SortValue, &Entry), (other, by): &(SortValue, &Entry)| {
+            order((value, &entry.facts.id), (other, &by.facts.id))
+        };
+        let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
+        if found.len() > limit {
+            found.select_nth_unstable_by(limit, by_place);
+            found.truncate(limit);
+        }
+        found.sort_unstable_by(by_place);
+        found.into_iter().map(|(_, entry)| unpack(entry)).collect()
     }
 
     /// Removes a record and every trace of it.
@@ -203,29 +245,36 @@ impl TokenStore for MemoryStore {
         let token = &record.token;
         let now = admission.now;
         let mut writer = self.writer();
+        let entries = self.entries.pin();
         let issue = record
             .idempotency
             .map(|repeated| ((token.tenant.clone(), token.owner.clone()), repeated.key));
         if let Some(id) = issue.as_ref().and_then(|issue| writer.issued.get(issue)) {
             return Err(Conflict::Replayed { id: *id }.into());
         }
-        if self.entries.pin().contains_key(&token.id) {
-            return Err(Conflict::IdTaken.into());
-        }
+        // An id that is taken is told of first, but looked for last: hardly any ever is.
+        let refused = |conflict: Conflict| {
+            let taken = entries.contains_key(&token.id);
+            Err(StoreError::from(if taken { Conflict::IdTaken } else { conflict }))
+        };
         let owner = writer.key(&token.tenant, &token.owner);
         let slots = writer.owners.get(&owner).map(Vec::as_slice).unwrap_or_default();
         let name = NameKey::of(&token.name);
         if admission.unique_name
-            && let Some(by) = self.holder_of_name(slots, (token, &name), now)
+            && let Some(by) = Self::holder_of_name(&entries, slots, (token, &name), now)
         {
-            return Err(Conflict::NameTaken { by }.into());
+            return refused(Conflict::NameTaken { by });
         }
         if let Some(limit) = admission.quota {
             let full = usize::try_from(limit).unwrap_or(usize::MAX);
             // Counting live tokens is only worth it where all of them together reach the quota.
-            if slots.len() >= full && self.live_tokens(slots, token, now) >= full {
-                return Err(Conflict::QuotaFull { limit }.into());
+            if slots.len() >= full && Self::live_tokens(&entries, slots, token, now) >= full {
+                return refused(Conflict::QuotaFull { limit });
             }
+        }
+        let entry = Entry::pack(record, writer.scopes(&token.scopes));
+        if entries.try_insert(token.id, entry).is_err() {
+            return Err(Conflict::IdTaken.into());
         }
         let slot = Slot { id: token.id, name_hash: name.hash };
         writer.owners.entry(owner).or_default().push(slot);
@@ -235,7 +284,6 @@ impl TokenStore for MemoryStore {
         if let Some(issue) = issue {
             writer.issued.insert(issue, token.id);
         }
-        self.put(&mut writer, record);
         Ok(())
     }
 
@@ -249,23 +297,16 @@ impl TokenStore for MemoryStore {
         page: &PageRequest,
         now: Timestamp,
     ) -> Result<Vec<Record>, StoreError> {
-        let entries = self.entries.pin();
-        let found = Self::matching(&entries, &self.writer(), filter, now);
-        let mut places: Vec<(Position, &Entry)> = found
-            .into_iter()
-            .map(|entry| {
-                let value = page.sort.value_in(&entry.outline());
-                (Position { value, id: entry.facts.id }, entry)
-            })
-            .filter(|(position, _)| {
-                page.after.as_ref().is_none_or(|after| {
-                    if page.descending { position < after } else { position > after }
-                })
-            })
-            .collect();
-        places.sort_unstable_by(|(a, _), (b, _)| if page.descending { b.cmp(a) } else { a.cmp(b) });
-        places.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
-        Ok(places.into_iter().map(|(_, entry)| entry.unpack()).collect())
+        Ok(self.page((filter, now), page, Entry::unpack))
+    }
+
+    async fn list_tokens(
+        &self,
+        filter: &Filter,
+        page: &PageRequest,
+        now: Timestamp,
+    ) -> Result<Vec<Token>, StoreError> {
+        Ok(self.page((filter, now), page, Entry::token))
     }
 
     async fn update(
@@ -290,7 +331,10 @@ impl TokenStore for MemoryStore {
             let owner = writer.key(&token.tenant, &token.owner);
             let name = NameKey::of(name);
             let slots = writer.owners.get_mut(&owner).map(Vec::as_mut_slice).unwrap_or_default();
-            if *unique && let Some(by) = self.holder_of_name(slots, (token, &name), now) {
+            if *unique
+                && let Some(by) =
+                    Self::holder_of_name(&self.entries.pin(), slots, (token, &name), now)
+            {
                 return Err(Conflict::NameTaken { by }.into());
             }
             for slot in slots.iter_mut().filter(|slot| slot.id == *id) {
@@ -306,16 +350,18 @@ impl TokenStore for MemoryStore {
         let mut writer = self.writer();
         let mut revoked = Vec::new();
         let entries = self.entries.pin();
-        for entry in Self::matching(&entries, &writer, filter, mark.at) {
+        Self::each_matching(&entries, &writer, (filter, mark.at), |entry, _| {
             if entry.facts.lifecycle.revoked_at.is_none() {
-                revoked.push(entry.facts.id);
-                let mut record = entry.unpack();
-                record.token.revocation = Some(mark.clone());
-                record.token.version += 1;
-                self.put(&mut writer, &record);
+                revoked.push(entry);
             }
+        });
+        for entry in &revoked {
+            let mut record = entry.unpack();
+            record.token.revocation = Some(mark.clone());
+            record.token.version += 1;
+            put(&entries, &mut writer, &record);
         }
-        Ok(revoked)
+        Ok(revoked.into_iter().map(|entry| entry.facts.id).collect())
     }
 
     async fn touch(&self, uses: &[Use]) -> Result<(), StoreError> {
@@ -371,6 +417,7 @@ impl TokenStore for MemoryStore {
     fn attach(&self, catalog: &ScopeCatalog) {
         let mut writer = self.writer();
         writer.catalog = catalog.clone();
+        writer.lists.clear();
         let records: Vec<Record> = self.entries.pin().values().map(Entry::unpack).collect();
         for record in records {
             self.put(&mut writer, &record);

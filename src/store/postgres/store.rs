@@ -20,12 +20,13 @@ use super::value::{Value, text, texts};
 use super::{row, schema};
 use crate::clock::Timestamp;
 use crate::scope::ScopeCatalog;
+use crate::store::contract::tokens_of;
 use crate::store::finder::{Finder, Source};
 use crate::store::gate::Gate;
 use crate::store::{
     Admission, Change, Changes, Facts, Filter, PageRequest, Purge, StoreError, TokenStore, Use,
 };
-use crate::token::{Record, Revocation, TokenId};
+use crate::token::{Record, Revocation, Token, TokenId};
 
 /// Tokens in a PostgreSQL database.
 ///
@@ -259,6 +260,15 @@ impl TokenStore for PostgresStore {
         now: Timestamp,
     ) -> Result<Vec<Record>, StoreError> {
         self.take(&List { filter, page, now }).await
+    }
+
+    async fn list_tokens(
+        &self,
+        filter: &Filter,
+        page: &PageRequest,
+        now: Timestamp,
+    ) -> Result<Vec<Token>, StoreError> {
+        Ok(tokens_of(self.list(filter, page, now).await?))
     }
 
     async fn update(

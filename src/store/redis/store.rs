@@ -20,13 +20,14 @@ use super::record::{self, digits};
 use super::script;
 use crate::clock::Timestamp;
 use crate::scope::ScopeCatalog;
+use crate::store::contract::tokens_of;
 use crate::store::finder::{Finder, Source};
 use crate::store::gate::Gate;
 use crate::store::{
     Admission, Change, Changes, Conflict, Facts, Filter, PageRequest, Position, Purge, StoreError,
     TokenStore, Use,
 };
-use crate::token::{Kind, Record, Revocation, TokenId};
+use crate::token::{Kind, Record, Revocation, Token, TokenId};
 
 /// Tokens in Redis or Valkey: one server, or a cluster.
 ///
@@ -334,6 +335,15 @@ impl TokenStore for RedisStore {
             }
         };
         Ok(one_page(records.into_iter().flatten(), page))
+    }
+
+    async fn list_tokens(
+        &self,
+        filter: &Filter,
+        page: &PageRequest,
+        now: Timestamp,
+    ) -> Result<Vec<Token>, StoreError> {
+        Ok(tokens_of(self.list(filter, page, now).await?))
     }
 
     async fn update(

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::error::StepError;
@@ -201,6 +202,8 @@ impl SqliteOptions {
         connection.busy_timeout(self.busy_timeout)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         connection.set_transaction_behavior(TransactionBehavior::Immediate);
+        // Otherwise every bound limit has its statement parsed anew.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "cache_size", CACHE_KIB)?;
         // The file is not trusted: functions in its schema get no say.

@@ -2,7 +2,7 @@
 
 use rusqlite::types::Value;
 
-use super::row::{columns, instant, text};
+use super::row::{instant, text};
 use crate::clock::Timestamp;
 use crate::store::{Filter, PageRequest, Reach, SortKey, SortValue};
 use crate::token::{KindSet, Status, TokenId, fold};
@@ -30,9 +30,11 @@ impl Query {
         self.sql.push_str(&sql.replace('?', &place));
     }
 
-    /// The page of records that a filter admits at `now`.
-    pub(super) fn page(filter: &Filter, page: &PageRequest, now: Timestamp) -> Self {
-        let mut query = Self::new(concat!("SELECT ", columns!(), " FROM tokens WHERE "));
+    /// These columns of the page of records that a filter admits at `now`.
+    pub(super) fn page(columns: &str, filter: &Filter, page: &PageRequest, now: Timestamp) -> Self {
+        let mut query = Self::new("SELECT ");
+        query.push(columns);
+        query.push(" FROM tokens WHERE ");
         query.admitted(filter, now);
         let key = match page.sort {
             SortKey::CreatedAt => "created_at",

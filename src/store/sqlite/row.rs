@@ -14,14 +14,22 @@ use crate::token::{
     RevocationReason, Rotation, Suspension, Tenant, Token, TokenDigest, TokenId, TokenName, fold,
 };
 
-/// The columns that make a record, in the order in which they are read and written.
-macro_rules! columns {
+/// The columns that make a token, in the order in which they are read and written.
+macro_rules! token_columns {
     () => {
         "id, kind, tenant, owner, name, description, scopes, resources, networks, audience, \
          created_at, created_by, not_before, expires_at, last_used_at, last_used_ip, \
          last_used_agent, rotated_at, superseded_at, grace_until, first_used_at, suspended_at, \
          suspended_by, revoked_at, revoked_by, revoked_reason, parent, client, metadata, notices, \
-         notices_claimed_at, version, digest, superseded, idempotency_key, idempotency_request"
+         notices_claimed_at, version"
+    };
+}
+pub(super) use token_columns;
+
+/// The columns that make a record: a token's, then the others.
+macro_rules! columns {
+    () => {
+        concat!(token_columns!(), ", digest, superseded, idempotency_key, idempotency_request")
     };
 }
 pub(super) use columns;
@@ -171,15 +179,44 @@ pub(super) fn bound(values: &[Value]) -> impl Iterator<Item = &dyn ToSql> {
 
 /// Reads a row of the [`columns`].
 pub(super) fn record(row: &Row<'_>) -> Result<Record, StepError> {
+    record_after(&mut None, row)
+}
+
+/// Scopes as the row before had them, and what they were read as: an owner's tokens often have
+/// the same ones.
+pub(super) type SeenScopes = Option<(String, ScopeList)>;
+
+/// Reads a row of the [`columns`] that comes after another one.
+pub(super) fn record_after(seen: &mut SeenScopes, row: &Row<'_>) -> Result<Record, StepError> {
     let mut fields = Fields { row, next: 0 };
     let fields = &mut fields;
+    let token = token(seen, fields)?;
+    let digest = fields.required(|text| Some(TokenDigest::from_stored(text)))?;
+    let mut record = Record::new(token, digest);
+    record.superseded = fields.text()?.map(TokenDigest::from_stored);
+    record.idempotency = match fields.digest()? {
+        Some(key) => {
+            let request = fields.digest()?.ok_or_else(|| fields.corrupt())?;
+            Some(IdempotencyKey { key, request })
+        }
+        None => None,
+    };
+    Ok(record)
+}
+
+/// Reads a row of the [`token_columns`] that comes after another one.
+pub(super) fn token_after(seen: &mut SeenScopes, row: &Row<'_>) -> Result<Token, StepError> {
+    token(seen, &mut Fields { row, next: 0 })
+}
+
+fn token(seen: &mut SeenScopes, fields: &mut Fields<'_>) -> Result<Token, StepError> {
     let id: TokenId = fields.parsed()?;
     let kind = fields.required(Kind::from_text)?;
     let tenant: Tenant = fields.parsed()?;
     let owner: Owner = fields.parsed()?;
     let name: TokenName = fields.parsed()?;
     let description = fields.text()?;
-    let scopes = fields.required(|text| Some(read_scopes(text)))?;
+    let scopes = fields.required(|text| Some(read_scopes(seen, text)))?;
     let resources = fields.required(read_resources)?;
     let networks = fields.required(read_networks)?;
     let audience = fields.required(read_list)?;
@@ -232,17 +269,7 @@ pub(super) fn record(row: &Row<'_>) -> Result<Record, StepError> {
     token.metadata = fields.required(read_metadata)?;
     token.notices = Notices { given: fields.number()?, claimed_at: fields.instant()? };
     token.version = fields.number()?;
-    let digest = fields.required(|text| Some(TokenDigest::from_stored(text)))?;
-    let mut record = Record::new(token, digest);
-    record.superseded = fields.text()?.map(TokenDigest::from_stored);
-    record.idempotency = match fields.digest()? {
-        Some(key) => {
-            let request = fields.digest()?.ok_or_else(|| fields.corrupt())?;
-            Some(IdempotencyKey { key, request })
-        }
-        None => None,
-    };
-    Ok(record)
+    Ok(token)
 }
 
 /// Reads the id in a row's first column.
@@ -251,8 +278,13 @@ pub(super) fn id(row: &Row<'_>) -> Result<TokenId, StepError> {
 }
 
 /// Scopes that cannot be read grant nothing.
-fn read_scopes(text: &str) -> ScopeList {
-    ScopeList::parse(text.split(' ')).unwrap_or_default()
+fn read_scopes(seen: &mut SeenScopes, text: &str) -> ScopeList {
+    if let Some((_, list)) = seen.as_ref().filter(|(before, _)| before == text) {
+        return list.clone();
+    }
+    let list = ScopeList::parse(text.split(' ')).unwrap_or_default();
+    *seen = Some((text.to_owned(), list.clone()));
+    list
 }
 
 fn read_resources(text: &str) -> Option<Resources> {

@@ -1,14 +1,14 @@
 //! The steps of the contract. Those that write run inside a transaction that holds the file's write
 //! lock, so that what they check still holds when they write.
 
-use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 
 use super::error::StepError;
 use super::query::Query;
-use super::row::{self, bound, columns, instant, text};
+use super::row::{self, SeenScopes, bound, columns, instant, text, token_columns};
 use crate::clock::Timestamp;
 use crate::store::{Admission, Change, Conflict, Filter, PageRequest, Purge, Use};
-use crate::token::{Kind, Record, Revocation, TokenId};
+use crate::token::{Kind, Record, Revocation, Token, TokenId};
 
 const FIND: &str = concat!("SELECT ", columns!(), " FROM tokens WHERE id = ?1");
 
@@ -46,16 +46,32 @@ pub(super) fn find(connection: &Connection, id: &TokenId) -> Result<Option<Recor
     rows.next()?.map(row::record).transpose()
 }
 
-pub(super) fn list(
+/// How the rows of a page are read: which columns, and as what.
+pub(super) struct Listing<T> {
+    columns: &'static str,
+    read: fn(&mut SeenScopes, &Row<'_>) -> Result<T, StepError>,
+}
+
+pub(super) static RECORDS: Listing<Record> =
+    Listing { columns: columns!(), read: row::record_after };
+pub(super) static TOKENS: Listing<Token> =
+    Listing { columns: token_columns!(), read: row::token_after };
+
+pub(super) fn list<T>(
     connection: &Connection,
-    filter: &Filter,
+    listing: &Listing<T>,
+    (filter, now): (&Filter, Timestamp),
     page: &PageRequest,
-    now: Timestamp,
-) -> Result<Vec<Record>, StepError> {
-    let query = Query::page(filter, page, now);
+) -> Result<Vec<T>, StepError> {
+    let query = Query::page(listing.columns, filter, page, now);
     let mut statement = connection.prepare_cached(&query.sql)?;
-    let rows = statement.query_and_then(params_from_iter(query.values), row::record)?;
-    rows.collect()
+    let mut rows = statement.query(params_from_iter(query.values))?;
+    let mut seen = None;
+    let mut page = Vec::with_capacity(usize::try_from(page.limit).unwrap_or_default().min(128));
+    while let Some(row) = rows.next()? {
+        page.push((listing.read)(&mut seen, row)?);
+    }
+    Ok(page)
 }
 
 pub(super) fn insert(
@@ -383,7 +399,7 @@ mod tests {
                 for descending in [false, true] {
                     for after in [None, Some(after(sort))] {
                         let page = PageRequest { sort, descending, after, limit: 10 };
-                        let query = Query::page(&filter, &page, now());
+                        let query = Query::page(columns!(), &filter, &page, now());
                         let index = format!("tokens_owner_{index} (tenant=? AND owner=?");
                         assert_uses(&connection, &query.sql, &index);
                     }
@@ -399,7 +415,7 @@ mod tests {
         let mut ending = Filter::new(Reach::All);
         ending.expires_from = Some(now());
         ending.expires_before = Some(now());
-        let query = Query::page(&ending, &page(SortKey::ExpiresAt), now());
+        let query = Query::page(columns!(), &ending, &page(SortKey::ExpiresAt), now());
         assert_uses(
             &connection,
             &query.sql,
@@ -408,7 +424,7 @@ mod tests {
 
         let mut idle = Filter::new(Reach::All);
         idle.unused_since = Some(now());
-        let query = Query::page(&idle, &page(SortKey::LastUsedAt), now());
+        let query = Query::page(columns!(), &idle, &page(SortKey::LastUsedAt), now());
         assert_uses(&connection, &query.sql, "tokens_used (used_order<?)");
 
         let id: TokenId = "0000000000000001".parse().unwrap();

@@ -10,6 +10,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::error::StepError;
 use super::options::SqliteOptions;
+use super::steps::{Listing, RECORDS, TOKENS};
 #[cfg(feature = "tokio")]
 use super::watch::Watch;
 use super::{schema, steps};
@@ -20,7 +21,7 @@ use crate::store::{
     Admission, Change, Changes, Facts, Filter, PageRequest, Purge, Reach, StoreError, TokenStore,
     Use,
 };
-use crate::token::{Record, Revocation, TokenId};
+use crate::token::{Record, Revocation, Token, TokenId};
 
 /// Tokens in one SQLite file.
 ///
@@ -106,6 +107,27 @@ impl SqliteStore {
         };
         may_block(work).await
     }
+
+    async fn page<T: Send + 'static>(
+        &self,
+        listing: &'static Listing<T>,
+        (filter, now): (&Filter, Timestamp),
+        page: &PageRequest,
+    ) -> Result<Vec<T>, StoreError> {
+        if matches!(filter.reach, Reach::Owner(..) | Reach::Family(_)) {
+            return self.0.read(|connection| steps::list(connection, listing, (filter, now), page));
+        }
+        let pass = self.0.gate.enter()?;
+        // A search through everything takes longer than a hop to another thread.
+        let (connections, filter, page) = (self.0.clone(), filter.clone(), page.clone());
+        let list =
+            move |connection: &Connection| steps::list(connection, listing, (&filter, now), &page);
+        let work = move || {
+            let _pass = pass;
+            connections.read(list)
+        };
+        may_block(work).await
+    }
 }
 
 impl Connections {
@@ -188,18 +210,16 @@ impl TokenStore for SqliteStore {
         page: &PageRequest,
         now: Timestamp,
     ) -> Result<Vec<Record>, StoreError> {
-        if matches!(filter.reach, Reach::Owner(..) | Reach::Family(_)) {
-            return self.0.read(|connection| steps::list(connection, filter, page, now));
-        }
-        let pass = self.0.gate.enter()?;
-        // A search through everything takes longer than a hop to another thread.
-        let (connections, filter, page) = (self.0.clone(), filter.clone(), page.clone());
-        let list = move |connection: &Connection| steps::list(connection, &filter, &page, now);
-        let work = move || {
-            let _pass = pass;
-            connections.read(list)
-        };
-        may_block(work).await
+        self.page(&RECORDS, (filter, now), page).await
+    }
+
+    async fn list_tokens(
+        &self,
+        filter: &Filter,
+        page: &PageRequest,
+        now: Timestamp,
+    ) -> Result<Vec<Token>, StoreError> {
+        self.page(&TOKENS, (filter, now), page).await
     }
 
     async fn update(

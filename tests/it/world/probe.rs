@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use hallpass::store::{Admission, Change, Changes, Facts, Filter, PageRequest, Purge, Use};
-use hallpass::{Record, Revocation, ScopeCatalog, StoreError, Timestamp, TokenId, TokenStore};
+use hallpass::{
+    Record, Revocation, ScopeCatalog, StoreError, Timestamp, Token, TokenId, TokenStore,
+};
 
 /// A step of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -128,6 +130,15 @@ impl TokenStore for Probe {
         now: Timestamp,
     ) -> Result<Vec<Record>, StoreError> {
         self.around_step(Step::List, self.inner.list(filter, page, now)).await
+    }
+
+    async fn list_tokens(
+        &self,
+        filter: &Filter,
+        page: &PageRequest,
+        now: Timestamp,
+    ) -> Result<Vec<Token>, StoreError> {
+        self.around_step(Step::List, self.inner.list_tokens(filter, page, now)).await
     }
 
     async fn update(
