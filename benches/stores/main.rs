@@ -1,6 +1,7 @@
 //! Stores that are servers of their own: the driver alone beside the store beside the cached store,
-//! with one, 16 and 64 reads in flight; batches of last uses; and how long another node takes to
-//! hear of a revocation.
+//! with one, 16 and 64 reads in flight; an owner's page and batches of last uses beside the least
+//! SQL that does the same; how long another node takes to hear of a revocation; and by how much all
+//! of it grows with the number of tokens.
 //!
 //! It starts a PostgreSQL and a Redis server of its own, and says so where there is none. Rows that
 //! are compared take turns. Measured are two sizes, and with `HALLPASS_BENCH_LARGE=1` ten million
@@ -71,5 +72,6 @@ fn main() {
             Some(missing) => println!("redis: not measured, {missing}"),
         }
     }
+    table::growth();
     postgres_server::stop_all();
 }

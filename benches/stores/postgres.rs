@@ -1,13 +1,14 @@
 //! PostgreSQL.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use hallpass::conformance::support::{anything, at, id, mark, only, owner, page, record};
 use hallpass::store::{CacheOptions, Changes, Filter, Notice, Reach, SortKey, Use};
 use hallpass::{LastUse, PostgresStore, Tenant, TokenStore};
-use tokio_postgres::Client;
+use tokio::sync::Semaphore;
 use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Statement};
 
 use crate::load::{Step, Taken, in_turns};
 use crate::postgres_server::Server;
@@ -15,6 +16,8 @@ use crate::{is_test, sizes, table, wanted};
 
 /// How many connections the driver alone is given for many reads, as many as serve it best.
 const LINES: usize = 4;
+/// How many it is given where each serves one at a time, as many as the store's own pool has.
+const POOL: usize = 16;
 /// How many tokens an owner has.
 const EACH: u32 = 20;
 
@@ -29,7 +32,7 @@ pub(crate) async fn measure() {
             reads(&server, &database, &store, tokens).await;
         }
         if wanted("postgres pages") {
-            pages(&store, tokens).await;
+            pages(&server, &database, &store, tokens).await;
         }
         if wanted("postgres uses") {
             uses(&server, &database, &store, tokens).await;
@@ -110,31 +113,57 @@ async fn column(client: &Client, sql: &str) -> Vec<String> {
     client.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
 }
 
-/// The driver alone: the store's own statement, prepared once for each of a few connections, on
-/// which as many as come are under way at a time.
-async fn bare(server: &Server, database: &str, connections: usize) -> Step {
+/// What the store reads of a token.
+async fn columns(client: &Client) -> String {
+    let read = "SELECT string_agg(column_name, ', ') FROM information_schema.columns \
+                WHERE table_name IN ('hallpass_tokens', 'hallpass_uses') AND column_name NOT IN \
+                ('name_key', 'description_key', 'token', 'last_used_day', 'closed')";
+    column(client, read).await.remove(0)
+}
+
+/// A connection with a prepared statement.
+type Line = (Client, Statement);
+
+async fn lines(server: &Server, database: &str, count: usize) -> Vec<Line> {
     let mut lines = Vec::new();
-    let columns = "id, kind, tenant, owner, name, description, scopes, resources, networks, \
-         audience, created_at, created_by, not_before, expires_at, last_used_at, last_used_ip, \
-         last_used_agent, rotated_at, superseded_at, grace_until, first_used_at, suspended_at, \
-         revoked_at, revoked_by, revoked_reason, parent, client, metadata, notices, version, \
-         digest, superseded, idempotency_key, idempotency_request";
-    for _ in 0..connections {
+    for _ in 0..count {
         let client = server.client(database).await;
         let sql = format!(
-            "SELECT {columns} FROM hallpass_tokens LEFT JOIN hallpass_uses ON token = id \
-             WHERE id = $1"
+            "SELECT {} FROM hallpass_tokens LEFT JOIN hallpass_uses ON token = id WHERE id = $1",
+            columns(&client).await
         );
         let find = client.prepare_typed(&sql, &[Type::TEXT]).await.unwrap();
         lines.push((client, find));
     }
-    let lines = Arc::new(lines);
+    lines
+}
+
+async fn find(line: &Line, number: u32) {
+    let found = line.0.query(&line.1, &[&id(number).as_str()]).await.unwrap();
+    assert_eq!(found.len(), 1);
+}
+
+/// The driver alone: the store's own statement, prepared once for each of a few connections, on
+/// which as many as come are under way at a time.
+async fn pipelined(server: &Server, database: &str, connections: usize) -> Step {
+    let lines = Arc::new(lines(server, database, connections).await);
     Arc::new(move |number| {
         let lines = lines.clone();
+        Box::pin(async move { find(&lines[number as usize % lines.len()], number).await })
+    })
+}
+
+/// The driver alone, as pools use it: one at a time on each connection.
+async fn pooled(server: &Server, database: &str, connections: usize) -> Step {
+    let free = Arc::new(Semaphore::new(connections));
+    let idle = Arc::new(Mutex::new(lines(server, database, connections).await));
+    Arc::new(move |number| {
+        let (free, idle) = (free.clone(), idle.clone());
         Box::pin(async move {
-            let (client, find) = &lines[number as usize % lines.len()];
-            let found = client.query(find, &[&id(number).as_str()]).await.unwrap();
-            assert_eq!(found.len(), 1);
+            let _one = free.acquire().await.unwrap();
+            let line = idle.lock().unwrap().pop().unwrap();
+            find(&line, number).await;
+            idle.lock().unwrap().push(line);
         })
     })
 }
@@ -146,13 +175,18 @@ async fn reads(server: &Server, database: &str, store: &PostgresStore, tokens: u
         .without_channel()
         .wrap(store.clone());
     let cached = Arc::new(cached);
-    table::head("PostgreSQL: a token by its id");
-    for in_flight in [1, 16, 64] {
-        let connections = if in_flight == 1 { 1 } else { LINES };
-        let alone = bare(server, database, connections).await;
-        let steps = [alone, finding(store.clone()), looking(cached.clone())];
-        let taken = in_turns(in_flight, tokens.min(1_000_000), &steps).await;
-        table::rows(tokens, in_flight, &["driver", "store", "cached store"], &taken);
+    let title = "PostgreSQL: a token by its id";
+    table::head(title);
+    let among = tokens.min(1_000_000);
+    let ours = || [finding(store.clone()), looking(cached.clone())];
+    let alone = pipelined(server, database, 1).await;
+    let taken = in_turns(1, among, &[&[alone][..], &ours()].concat()).await;
+    table::rows(title, tokens, 1, &["driver", "store", "cached store"], &taken);
+    let alone = [pipelined(server, database, LINES).await, pooled(server, database, POOL).await];
+    for in_flight in [16, 64] {
+        let taken = in_turns(in_flight, among, &[&alone[..], &ours()].concat()).await;
+        let names = ["driver, pipelined", "driver, pooled", "store", "cached store"];
+        table::rows(title, tokens, in_flight, &names, &taken);
     }
 }
 
@@ -176,11 +210,32 @@ pub(crate) fn looking(store: Arc<dyn TokenStore>) -> Step {
     })
 }
 
-async fn pages(store: &PostgresStore, tokens: u32) {
-    println!();
-    for sort in [SortKey::CreatedAt, SortKey::Name, SortKey::ExpiresAt, SortKey::LastUsedAt] {
+/// The least that reads an owner's newest tokens whole.
+async fn bare_page(server: &Server, database: &str) -> Step {
+    let client = server.client(database).await;
+    let sql = format!(
+        "SELECT {} FROM hallpass_tokens LEFT JOIN hallpass_uses ON token = id \
+         WHERE tenant = 'default' AND owner = $1 ORDER BY created_at DESC, id DESC LIMIT {EACH}",
+        columns(&client).await
+    );
+    let list = client.prepare_typed(&sql, &[Type::TEXT]).await.unwrap();
+    let line = Arc::new((client, list));
+    Arc::new(move |number| {
+        let line = line.clone();
+        Box::pin(async move {
+            let owner = format!("u{}", number / EACH);
+            let listed = line.0.query(&line.1, &[&owner]).await.unwrap();
+            assert_eq!(listed.len(), EACH as usize);
+        })
+    })
+}
+
+async fn pages(server: &Server, database: &str, store: &PostgresStore, tokens: u32) {
+    let title = "PostgreSQL: an owner's page";
+    table::head(title);
+    let page_by = |sort: SortKey| -> Step {
         let store = store.clone();
-        let list: Step = Arc::new(move |number| {
+        Arc::new(move |number| {
             let store = store.clone();
             Box::pin(async move {
                 let name = owner(&format!("u{}", number / EACH));
@@ -188,11 +243,14 @@ async fn pages(store: &PostgresStore, tokens: u32) {
                 let listed = store.list(&filter, &page(sort, true, EACH), at(0)).await.unwrap();
                 assert_eq!(listed.len(), EACH as usize);
             })
-        });
-        let taken = in_turns(1, tokens / EACH * EACH, &[list]).await;
-        let name = format!("an owner's page by {sort:?} among {}", table::short(tokens));
-        table::figure(&name, &taken[0], ("us", 1e3));
-    }
+        })
+    };
+    let sorts = [SortKey::CreatedAt, SortKey::Name, SortKey::ExpiresAt, SortKey::LastUsedAt];
+    let mut steps = vec![bare_page(server, database).await];
+    steps.extend(sorts.map(page_by));
+    let taken = in_turns(1, tokens / EACH * EACH, &steps).await;
+    let names = ["driver, newest", "newest first", "by name", "by end", "by last use"];
+    table::rows(title, tokens, 1, &names, &taken);
 }
 
 /// Batches of a thousand uses, beside the least that writes them.
@@ -213,31 +271,46 @@ async fn uses(server: &Server, database: &str, store: &PostgresStore, tokens: u3
         let ids: Vec<_> = numbers.iter().map(|number| id(*number)).collect();
         let texts: Vec<&str> = ids.iter().map(hallpass::TokenId::as_str).collect();
         let instants = vec![now.as_micros(); ids.len()];
-        let start = Instant::now();
-        let written = client.execute(&floor, &[&texts, &instants]).await.unwrap();
-        let alone = start.elapsed() / batch;
-        assert_eq!(written, u64::from(batch));
         let last_use =
             LastUse { at: now, ip: Some([10, 0, 0, 1].into()), agent: Some("curl/8.5".into()) };
         let uses: Vec<Use> =
             ids.iter().map(|id| Use { id: *id, last_use: last_use.clone() }).collect();
-        let start = Instant::now();
-        store.touch(&uses).await.unwrap();
-        let taken = start.elapsed() / batch;
+        let alone = async || {
+            let start = Instant::now();
+            let written = client.execute(&floor, &[&texts, &instants]).await.unwrap();
+            assert_eq!(written, u64::from(batch));
+            start.elapsed() / batch
+        };
+        let ours = async || {
+            let start = Instant::now();
+            store.touch(&uses).await.unwrap();
+            start.elapsed() / batch
+        };
+        // Neither always comes first.
+        let (alone, ours) = if round % 2 == 0 {
+            let alone = alone().await;
+            (alone, ours().await)
+        } else {
+            let ours = ours().await;
+            (alone().await, ours)
+        };
         if round < sets {
-            first.add([taken]);
+            first.add([ours]);
         } else {
             bare.add([alone]);
-            further.add([taken]);
+            further.add([ours]);
         }
     }
     println!();
     let among = table::short(tokens);
+    let ratio = further.quantile(0.5) / bare.quantile(0.5);
     for (name, taken) in
         [("narrowest table", bare), ("store", further), ("store, first of a day", first)]
     {
         table::figure(&format!("a last use, {name}, among {among}"), &taken, ("us", 1e3));
+        table::note(&format!("PostgreSQL: a last use, {name}"), tokens, &taken);
     }
+    println!("- a last use, store to narrowest table, among {among}: {ratio:.2}");
 }
 
 /// How long after a revocation is asked for another node has heard of it, the commit included.

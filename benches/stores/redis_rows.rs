@@ -31,10 +31,11 @@ pub(crate) async fn measure() {
             .without_channel()
             .wrap(store.clone());
         let steps = [bare(&server).await, finding(store.clone()), looking(Arc::new(cached))];
-        table::head("Redis: a token by its id");
+        let title = "Redis: a token by its id";
+        table::head(title);
         for in_flight in [1, 16, 64] {
             let taken = in_turns(in_flight, tokens, &steps).await;
-            table::rows(tokens, in_flight, &["driver", "store", "cached store"], &taken);
+            table::rows(title, tokens, in_flight, &["driver", "store", "cached store"], &taken);
         }
         if tokens <= 10_000 {
             let other = options.connect(server.url()).await.unwrap();

@@ -89,8 +89,12 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
     /// Revokes every record that a filter admits at the mark's instant and that is not yet
     /// revoked, counts their versions up, and returns their ids in any order.
     ///
+    /// Of everything or of a tenant, many records may be revoked in several atomic steps; no other
+    /// revocation is more than one.
+    ///
     /// # Errors
-    /// [`StoreError`] if it is unknown whether all of them are revoked.
+    /// [`StoreError`] if it is unknown whether all of them are revoked. Repeating it revokes the
+    /// rest.
     async fn revoke(&self, filter: &Filter, mark: &Revocation) -> Result<Vec<TokenId>, StoreError>;
 
     /// Notes uses. Forward only: an older use never replaces a newer one. Unknown and revoked
@@ -126,14 +130,16 @@ pub trait TokenStore: fmt::Debug + Send + Sync + 'static {
         Ok(None)
     }
 
-    /// A number that grows with every step that revokes something, and may grow with other changes;
-    /// it lasts as long as they do. So a store whose number is smaller than it once was has
-    /// forgotten revocations, as a restored backup has. `None` where nothing outlives the process.
+    /// How many steps revoked something: one count for each part of the store that can lose what
+    /// was written there while the others keep it, always as many and in the same order. A count
+    /// grows with every step that revokes something in its part, with nothing else, and lasts as
+    /// long as the revocations do. So a store one of whose counts is smaller than it once was has
+    /// forgotten revocations, as a restored backup has. None where nothing outlives the process.
     ///
     /// # Errors
-    /// [`StoreError`] if it cannot be read.
-    async fn generation(&self) -> Result<Option<u64>, StoreError> {
-        Ok(None)
+    /// [`StoreError`] if one cannot be read.
+    async fn generation(&self) -> Result<Vec<u64>, StoreError> {
+        Ok(Vec::new())
     }
 
     /// Tells the store by which catalog to resolve the scopes of resident facts. The engine calls
@@ -207,7 +213,7 @@ impl<S: TokenStore + ?Sized> TokenStore for Arc<S> {
         (**self).changes().await
     }
 
-    async fn generation(&self) -> Result<Option<u64>, StoreError> {
+    async fn generation(&self) -> Result<Vec<u64>, StoreError> {
         (**self).generation().await
     }
 

@@ -21,10 +21,10 @@ use crate::token::{Record, Revocation, Token, TokenId};
 /// Refuses every token after the database was restored from a backup, until somebody has dealt
 /// with it: in the backup, tokens that were revoked since are live again.
 ///
-/// It keeps the highest [`generation`](TokenStore::generation) it ever saw in a small file outside
-/// of the database. Each node has a file of its own; keep it on a disk that is not restored
-/// together with the database. A generation that is smaller than the file's means that revocations
-/// were lost. It is looked at when the guard is opened, after every revocation, in every round of
+/// It keeps the highest counts of revocations it ever saw ([`generation`](TokenStore::generation))
+/// in a small file outside of the database. Each node has a file of its own; keep it on a disk that
+/// is not restored together with the database. A count that is smaller than the file's means that
+/// revocations were lost, and so do more or fewer counts: that is another database. It is looked at when the guard is opened, after every revocation, in every round of
 /// [`maintain`](crate::Hallpass::maintain), and by [`check`](Self::check).
 ///
 /// From then on, also over restarts, tokens cannot be verified, issued or changed: each attempt is
@@ -33,9 +33,8 @@ use crate::token::{Record, Revocation, Token, TokenId};
 /// not, revoking it by its id or text included. Revoke again what was revoked since the backup, or
 /// everything, then call [`accept`](Self::accept).
 ///
-/// It stands outside of a [cache](crate::store), not behind it. In Redis the generation counts all
-/// changes, not revocations alone: a loss is missed if as many changes were made before the guard
-/// looked again.
+/// It stands outside of a [cache](crate::store), not behind it. Of several nodes all must have one:
+/// what an unguarded node revokes before the others look again makes up for what was lost.
 ///
 /// ```
 /// # #[cfg(feature = "sqlite")]
@@ -66,9 +65,9 @@ pub struct RestoreGuard<S> {
 }
 
 /// What was seen, as the file has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Seen {
-    generation: u64,
+    generation: Vec<u64>,
     behind: bool,
 }
 
@@ -113,28 +112,26 @@ impl<S: TokenStore> RestoreGuard<S> {
     /// [`StoreError`] if the store cannot be asked or the file not be written.
     pub async fn check(&self) -> Result<bool, StoreError> {
         // What was seen before the store is asked: others may see more while it answers.
-        let before = self.seen().generation;
-        let generation = generation(&self.inner).await?;
+        let before = self.seen().generation.clone();
+        let counted = generation(&self.inner).await?;
         let mut seen = self.seen();
         if seen.behind {
             return Ok(true);
         }
-        // Where less was accepted meanwhile, the answer is from before that.
-        let is_behind = generation < before && before <= seen.generation;
-        if !is_behind && generation <= seen.generation {
-            return Ok(false);
-        }
-        let now = if is_behind {
+        if seen.shows_loss(&before, &counted) {
             // It is behind whether or not that can be written.
             seen.behind = true;
             self.behind.store(true, Ordering::Relaxed);
-            *seen
-        } else {
-            Seen { generation, behind: false }
-        };
-        now.write(&self.file).map_err(StoreError::unavailable)?;
-        *seen = now;
-        Ok(seen.behind)
+            seen.write(&self.file).map_err(StoreError::unavailable)?;
+            return Ok(true);
+        }
+        let highest = seen.generation.iter().zip(counted).map(|(seen, now)| now.max(*seen));
+        let now = Seen { generation: highest.collect(), behind: false };
+        if now != *seen {
+            now.write(&self.file).map_err(StoreError::unavailable)?;
+            *seen = now;
+        }
+        Ok(false)
     }
 
     /// Takes the database as it is now. Whatever was revoked since the backup and was not revoked
@@ -166,9 +163,12 @@ impl<S: TokenStore> RestoreGuard<S> {
     }
 }
 
-async fn generation(store: &impl TokenStore) -> Result<u64, StoreError> {
-    let none = || StoreError::Schema("the store has no generation to guard".to_owned());
-    store.generation().await?.ok_or_else(none)
+async fn generation(store: &impl TokenStore) -> Result<Vec<u64>, StoreError> {
+    let counted = store.generation().await?;
+    if counted.is_empty() {
+        return Err(StoreError::Schema("the store has no generation to guard".to_owned()));
+    }
+    Ok(counted)
 }
 
 fn unreadable(file: &Path) -> StoreError {
@@ -176,22 +176,33 @@ fn unreadable(file: &Path) -> StoreError {
 }
 
 impl Seen {
-    /// As `12` or `12 behind`.
+    /// Whether these counts, which came after `before` was seen, are of an older database or of
+    /// another one.
+    fn shows_loss(&self, before: &[u64], counted: &[u64]) -> bool {
+        let mut places = counted.iter().zip(before).zip(&self.generation);
+        // Where less was accepted meanwhile, the answer is from before that.
+        counted.len() != self.generation.len()
+            || places.any(|((counted, before), seen)| counted < before && before <= seen)
+    }
+
+    /// As `12` or `12 behind`, with commas where there are several counts.
     fn read(text: &str) -> Option<Self> {
         let text = text.strip_suffix('\n')?;
-        let (number, behind) = match text.strip_suffix(" behind") {
-            Some(number) => (number, true),
+        let (numbers, behind) = match text.strip_suffix(" behind") {
+            Some(numbers) => (numbers, true),
             None => (text, false),
         };
-        Some(Self { generation: number.parse().ok()?, behind })
+        let generation = numbers.split(',').map(|number| number.parse().ok());
+        Some(Self { generation: generation.collect::<Option<_>>()?, behind })
     }
 
     /// Replaces the file in one step.
-    fn write(self, file: &Path) -> io::Result<()> {
+    fn write(&self, file: &Path) -> io::Result<()> {
         let next = file.with_extension("next");
         let mut written = File::create(&next)?;
+        let counts: Vec<String> = self.generation.iter().map(u64::to_string).collect();
         let behind = if self.behind { " behind" } else { "" };
-        writeln!(written, "{}{behind}", self.generation)?;
+        writeln!(written, "{}{behind}", counts.join(","))?;
         written.sync_all()?;
         fs::rename(next, file)?;
         // Or a power cut could bring the older number back.
@@ -274,7 +285,7 @@ impl<S: TokenStore> TokenStore for RestoreGuard<S> {
         self.inner.changes().await
     }
 
-    async fn generation(&self) -> Result<Option<u64>, StoreError> {
+    async fn generation(&self) -> Result<Vec<u64>, StoreError> {
         self.inner.generation().await
     }
 

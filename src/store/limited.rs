@@ -143,7 +143,7 @@ impl<S: TokenStore> TokenStore for LimitedStore<S> {
         self.limited(self.inner.changes()).await
     }
 
-    async fn generation(&self) -> Result<Option<u64>, StoreError> {
+    async fn generation(&self) -> Result<Vec<u64>, StoreError> {
         self.limited(self.inner.generation()).await
     }
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+#[cfg(feature = "jwt")]
 use super::entropy::{Entropy, EntropyError, fill_base62};
 
 /// The public part of a token's text: 16 of `[0-9A-Za-z]`, uniform, about 95 bits.
@@ -28,7 +29,8 @@ impl TokenId {
         if all_base62(&bytes) { Some(Self(bytes)) } else { None }
     }
 
-    /// A new id.
+    /// A new id, for a token that has no secret.
+    #[cfg(feature = "jwt")]
     pub(crate) fn generate(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
         let mut id = [0; Self::LEN];
         fill_base62(entropy, &mut id)?;

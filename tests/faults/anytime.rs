@@ -11,7 +11,9 @@ use hallpass::{
     VerifyError,
 };
 
-use crate::place::{Backend, Place, Verdict, builder, everything, open, start, verdict};
+use crate::place::{
+    Backend, Place, Verdict, assert_rights, builder, everything, open, start, verdict,
+};
 use crate::process::{Process, say};
 use crate::{Test, on_each, run};
 
@@ -113,7 +115,7 @@ async fn exchange(hallpass: &Hallpass, token: &Issued) {
 /// Nobody but this node revokes its tokens, so a good one may be doubted and never denied.
 async fn check(hallpass: &Hallpass, token: &Issued) {
     match hallpass.verify(token.plain.expose(), &Context::default()).await {
-        Ok(_) => {}
+        Ok(verified) => assert_rights(&verified),
         Err(VerifyError::Unavailable(_)) => pause().await,
         Err(error) => say(format_args!("wrong: {error:?}")),
     }

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use hallpass::OwnerChange;
+use hallpass::store::{Changes, Notice};
 
 use crate::place::{
     Backend, Node, Place, REVOKED, TTL, Verdict, engine, issue, open, revoke, until, verdict,
@@ -21,6 +22,9 @@ pub(crate) fn tests() -> Vec<Test> {
     ];
     let mut tests: Vec<Test> =
         servers.into_iter().flat_map(|(name, run)| on_each(name, Backend::SERVERS, run)).collect();
+    let postgres = &[Backend::Postgres];
+    let together = f17_a_notice_together_with_an_answer;
+    tests.push(test("f17_a_notice_together_with_an_answer", postgres, together));
     let file = &[Backend::Sqlite];
     tests.push(test("f16_three_processes_on_one_file", file, f16_three_processes_on_one_file));
     tests
@@ -138,6 +142,54 @@ fn f17_a_revocation_in_a_gap(backend: Backend) {
             .await;
         }
     });
+}
+
+/// The server is asked whether it is there, and its answer comes in the midst of many notices. I1:
+/// none is lost, and the channel goes on.
+fn f17_a_notice_together_with_an_answer() {
+    run(async {
+        let place = Place::new(Backend::Postgres).await;
+        let proxy = Proxy::before(place.port()).await;
+        let elsewhere = engine(open(&place.url()).await);
+        let id = issue(&elsewhere, "ci").await.token.id;
+        let twice = async || {
+            elsewhere.suspend(&id).await.unwrap();
+            elsewhere.resume(&id).await.unwrap();
+        };
+        let listening = open(&place.url_by(proxy.port())).await;
+        let mut changes = listening.changes().await.unwrap().unwrap();
+        assert_eq!(changes.next().await.unwrap(), Notice::Gap);
+        for _ in 0..4 {
+            proxy.fail(When::Answered("hallpass_revocations".to_owned(), 0), Fate::Hang);
+            tokio::select! {
+                biased;
+                () = until("the answer hangs", async || proxy.struck()) => {}
+                // What was said last, and signs of life.
+                () = until_told(&mut *changes, Notice::Gap) => panic!("a gap"),
+            }
+            // Nobody listens for a moment, so that it comes with the notices before and after it.
+            twice().await;
+            proxy.heal();
+            twice().await;
+            assert_ne!(changes.next().await.unwrap(), Notice::Gap);
+            twice().await;
+            until_told(&mut *changes, Notice::Alive).await;
+        }
+        let version = elsewhere.get(&id).await.unwrap().unwrap().version + 1;
+        revoke(&elsewhere, &id).await;
+        until_told(&mut *changes, Notice::Changed { id, version }).await;
+    });
+}
+
+/// Listens until something is told, and hears of no outage, nor of a gap that is not wanted.
+async fn until_told(changes: &mut dyn Changes, wanted: Notice) {
+    loop {
+        let notice = changes.next().await.unwrap();
+        if notice == wanted {
+            return;
+        }
+        assert_ne!(notice, Notice::Gap);
+    }
 }
 
 /// Messages come late, twice, and after newer ones. I1: nothing older takes the place of anything

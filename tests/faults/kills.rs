@@ -370,8 +370,8 @@ fn f06_killed_in_an_exchange(backend: Backend) {
     });
 }
 
-/// The node dies while it writes a digest under the new pepper. One of the two digests is stored
-/// and verifies, never neither.
+/// The node dies while it writes a digest under the new pepper. I6, I7: one of the two digests is
+/// stored and verifies, never neither, and who lacks its pepper says so.
 fn f08_killed_while_a_digest_is_renewed(backend: Backend) {
     run(async {
         let place = Place::new(backend).await;

@@ -4,10 +4,11 @@
 //! fail.
 //!
 //! What must hold whatever fails: no token is accepted that was revoked longer ago than the bound
-//! (I1) or that ended itself or by its parent (I2); a token has one current secret (I4); what was
-//! acknowledged is durable (I5), what was not is all or nothing (I6); on doubt nobody is let in,
-//! and nobody is told that a good token is bad (I7); no secret is anywhere but in the answer that
-//! gave it (I8).
+//! (I1) or that ended itself or by its parent (I2); none grants more than it was given (I3), which
+//! is looked at wherever one is accepted; a token has one current secret (I4); what was acknowledged
+//! is durable (I5), what was not is all or nothing (I6); on doubt nobody is let in, and nobody is
+//! told that a good token is bad (I7); no secret is anywhere but in the answer that gave it (I8).
+//! Each test says which of the others it looks at.
 
 #![expect(
     clippy::unwrap_used,
@@ -19,6 +20,7 @@
 
 mod anytime;
 mod channel;
+mod keys;
 mod kills;
 mod network;
 mod place;
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
     }
     let required = std::env::var("CI").is_ok_and(|ci| ci == "true");
     let tests = [
+        keys::tests(),
         kills::tests(),
         anytime::tests(),
         network::tests(),

@@ -11,7 +11,7 @@ use hallpass::store::{AgeClock, CacheOptions, Filter, Reach};
 use hallpass::{
     CachedStore, Context, DenialReason, Edit, Hallpass, HallpassBuilder, Issue, Issued,
     ListRequest, ManualClock, PostgresOptions, RedisOptions, RevocationReason, ScopeCatalog,
-    SqliteStore, StoreError, Timestamp, Token, TokenId, TokenStore, VerifyError,
+    SqliteStore, StoreError, Timestamp, Token, TokenId, TokenStore, Verified, VerifyError,
 };
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -24,6 +24,8 @@ pub(crate) enum Backend {
     Sqlite,
     Postgres,
     Redis,
+    /// A pooler before PostgreSQL.
+    Bouncer,
 }
 
 impl Backend {
@@ -35,6 +37,7 @@ impl Backend {
             Self::Sqlite => "sqlite",
             Self::Postgres => "postgres",
             Self::Redis => "redis",
+            Self::Bouncer => "pgbouncer",
         }
     }
 
@@ -47,6 +50,10 @@ impl Backend {
                 missing.then(|| "postgresql is not installed".to_owned())
             }
             Self::Redis => redis::missing(),
+            Self::Bouncer => {
+                let missing = postgres::Bouncer::binary().is_none();
+                missing.then(|| "pgbouncer is not installed".to_owned())
+            }
         }
     }
 }
@@ -76,13 +83,14 @@ impl Place {
             Backend::Sqlite => Self::File(tempfile::tempdir().unwrap()),
             Backend::Postgres => Self::Database(SHARED.database().await),
             Backend::Redis => Self::Redis(Box::new(redis::Server::start(&redis::DURABLE))),
+            Backend::Bouncer => panic!("it keeps nothing"),
         }
     }
 
     /// A new one whose server can be killed.
     pub(crate) fn to_kill(backend: Backend) -> Self {
         match backend {
-            Backend::Sqlite => panic!("there is no server"),
+            Backend::Sqlite | Backend::Bouncer => panic!("there is no server that keeps anything"),
             Backend::Postgres => Self::Postgres(Box::new(postgres::Server::start(&["fsync=on"]))),
             Backend::Redis => Self::Redis(Box::new(redis::Server::start(&redis::DURABLE))),
         }
@@ -324,10 +332,18 @@ pub(crate) const REVOKED: Verdict = Verdict::Denied(DenialReason::Revoked);
 
 pub(crate) async fn verdict(hallpass: &Hallpass, text: &str) -> Verdict {
     match hallpass.verify(text, &Context::default()).await {
-        Ok(_) => Verdict::Accepted,
+        Ok(verified) => {
+            assert_rights(&verified);
+            Verdict::Accepted
+        }
         Err(VerifyError::Denied(denial)) => Verdict::Denied(denial.reason()),
         Err(VerifyError::Unavailable(_)) => Verdict::Unavailable,
     }
+}
+
+/// That a token grants what all of them were given, and nothing else that there is (I3).
+pub(crate) fn assert_rights(verified: &Verified) {
+    assert!(verified.grants("repo:read") && !verified.grants("repo:write"), "{verified:?}");
 }
 
 /// A request for a token of `u1` with `repo:read`.

@@ -4,6 +4,7 @@
 use std::env;
 use std::fmt::Display;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
@@ -15,23 +16,37 @@ use chrono::TimeDelta;
 use hallpass::jwt::{Algorithm, JwtIssuer, KeyRing, SigningKey};
 use hallpass::store::{Admission, Change, Changes, Facts, Filter, PageRequest, Purge, Use};
 use hallpass::{
-    Context, Exchange, ExchangeError, Hallpass, IssueError, PepperRing, Record, Revocation,
-    RevocationReason, RevokeError, Rotate, RotateError, ScopeCatalog, StoreError, Timestamp,
-    TokenId, TokenStore,
+    Context, Exchange, ExchangeError, Hallpass, IssueError, ManualClock, PepperRing, Record,
+    RestoreGuard, Revocation, RevocationReason, RevokeError, Rotate, RotateError, ScopeCatalog,
+    SqliteStore, StoreError, Timestamp, TokenId, TokenStore,
 };
 use tokio::sync::{Notify, mpsc};
 
 use crate::anytime;
+use crate::keys::Keys;
 use crate::place::{self, Node, Verdict, verdict, wanted};
+use crate::postgres::unprivileged;
 use crate::scan::Partner;
 
 /// Set in such a process: where tokens are kept.
 const PLACE: &str = "HALLPASS_FAULTS_PLACE";
+/// Set in one that only guards a store: the file in which it keeps what it saw.
+const GUARD: &str = "HALLPASS_FAULTS_GUARD";
+/// The folder of its signing keys, if it has some.
+const KEYS: &str = "HALLPASS_FAULTS_KEYS";
 /// The numbers of its peppers, the current one first; none if absent.
 const PEPPERS: &str = "HALLPASS_FAULTS_PEPPERS";
 
 pub(crate) fn is_asked_for() -> bool {
-    env::var_os(PLACE).is_some()
+    env::var_os(PLACE).or(env::var_os(GUARD)).is_some()
+}
+
+/// What comes of guarding an empty store with this file, as a user who may not do everything.
+pub(crate) fn guard(file: &Path) -> String {
+    let mut process = unprivileged(&env::current_exe().unwrap());
+    let output = process.env(GUARD, file).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().trim_end().trim_end_matches('.').to_owned()
 }
 
 /// A node in a process of its own.
@@ -50,6 +65,12 @@ impl Process {
     pub(crate) fn start_with(url: &str, peppers: &str) -> Self {
         let mut command = Command::new(env::current_exe().unwrap());
         Self::spawn(command.env(PLACE, url).env(PEPPERS, peppers))
+    }
+
+    /// One that keeps signing keys in a folder.
+    pub(crate) fn start_with_keys(url: &str, folder: &Path) -> Self {
+        let mut command = Command::new(env::current_exe().unwrap());
+        Self::spawn(command.env(PLACE, url).env(PEPPERS, "").env(KEYS, folder))
     }
 
     /// One that cannot write files that are longer than so many KiB.
@@ -121,21 +142,33 @@ impl Drop for Process {
 pub(crate) fn main() -> ExitCode {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     runtime.worker_threads(2).enable_all().build().unwrap().block_on(async {
+        if let Some(file) = env::var_os(GUARD) {
+            let store = SqliteStore::open_in_memory().unwrap();
+            return say(match RestoreGuard::open(store, file).await {
+                Ok(_) => "guarded",
+                Err(StoreError::Unavailable(_)) => "unavailable",
+                Err(error) => panic!("{error:?}"),
+            });
+        }
+        let clock = Arc::new(ManualClock::at(place::start()));
+        let keys = env::var_os(KEYS).map(|folder| Keys::load(folder.as_ref(), clock.clone()));
         let peppers = ring(&env::var(PEPPERS).unwrap());
         let store = place::open(&env::var(PLACE).unwrap()).await;
         let gate = Arc::new(Gate::default());
         let node = Node::with(store, |cache| {
             let stopping = Stopping { inner: Arc::new(cache), gate: gate.clone() };
-            place::builder(Arc::new(stopping)).peppers(peppers).build().unwrap()
+            let builder = place::builder(Arc::new(stopping)).clock(clock);
+            builder.peppers(peppers).build().unwrap()
         });
         node.hears().await;
         say("ready");
         let (tell, mut orders) = mpsc::unbounded_channel();
+        let told = gate.clone();
         thread::spawn(move || {
             for line in std::io::stdin().lines().map_while(Result::ok) {
                 match line.split_once(' ') {
-                    None if line == "go" => gate.go.notify_one(),
-                    Some(("stop", point)) => *gate.stop.lock().unwrap() = Some(passing(point)),
+                    None if line == "go" => told.go.notify_one(),
+                    Some(("stop", point)) => *told.stop.lock().unwrap() = Some(passing(point)),
                     _ => drop(tell.send(line)),
                 }
             }
@@ -148,6 +181,11 @@ pub(crate) fn main() -> ExitCode {
                     let store: Arc<dyn TokenStore> = Arc::new(node.cache.clone());
                     let hallpass = place::builder(store).policy(anytime::policy()).build().unwrap();
                     anytime::work(&hallpass, seed.parse().unwrap()).await;
+                }
+                Some(("keys", order)) => {
+                    let words: Vec<&str> = order.split(' ').collect();
+                    let keys = keys.as_ref().unwrap();
+                    say(keys.obey(&words, &node.hallpass, &gate).await);
                 }
                 _ => say(obey(&node.hallpass, &order).await),
             }
@@ -248,14 +286,14 @@ fn passing(point: &str) -> (String, u32) {
 
 /// Where steps stop, and until when.
 #[derive(Debug, Default)]
-struct Gate {
+pub(crate) struct Gate {
     /// At which point, and how many times it is passed before.
     stop: Mutex<Option<(String, u32)>>,
     go: Notify,
 }
 
 impl Gate {
-    async fn pass(&self, point: &str) {
+    pub(crate) async fn pass(&self, point: &str) {
         let stops = {
             let mut stop = self.stop.lock().unwrap();
             match &mut *stop {

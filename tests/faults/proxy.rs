@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -43,6 +43,7 @@ type Rule = Option<(When, Fate, u32)>;
 #[derive(Debug)]
 pub(crate) struct Proxy {
     port: u16,
+    server: Arc<AtomicU16>,
     rule: watch::Sender<Rule>,
     struck: Arc<AtomicBool>,
     made: Arc<AtomicU32>,
@@ -59,10 +60,13 @@ impl Proxy {
         let strike = struck.clone();
         let made = Arc::new(AtomicU32::new(0));
         let count = made.clone();
+        let server = Arc::new(AtomicU16::new(port));
+        let leads_to = server.clone();
         let listening = tokio::spawn(async move {
             while let Ok((node, _)) = listener.accept().await {
                 let number = count.fetch_add(1, Ordering::SeqCst);
                 let (rules, strike) = (rules.clone(), strike.clone());
+                let port = leads_to.load(Ordering::SeqCst);
                 tokio::spawn(async move {
                     let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
                     if let Ok(server) = TcpStream::connect(server).await {
@@ -80,11 +84,17 @@ impl Proxy {
                 });
             }
         });
-        Self { port: own, rule, struck, made, listening }
+        Self { port: own, server, rule, struck, made, listening }
     }
 
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Connections that are made from now on lead to another server, as an address does that was
+    /// given to it.
+    pub(crate) fn lead_to(&self, port: u16) {
+        self.server.store(port, Ordering::SeqCst);
     }
 
     /// From now on connections fail in this way.

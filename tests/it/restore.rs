@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
-use hallpass::store::{Filter, Reach};
+use async_trait::async_trait;
+use hallpass::store::{Admission, Change, Filter, PageRequest, Purge, Reach, Use};
 use hallpass::{
-    Context, DenialReason, Hallpass, IssueError, Issued, RestoreGuard, RevocationReason,
-    SqliteStore, StoreError, VerifyError,
+    Context, DenialReason, Hallpass, IssueError, Issued, MemoryStore, Record, RestoreGuard,
+    Revocation, RevocationReason, SqliteStore, StoreError, Timestamp, TokenId, TokenStore,
+    VerifyError,
 };
 
 use crate::world::{catalog, ci, run, together};
@@ -103,17 +106,98 @@ fn revocations_at_once_are_no_restored_backup() {
     assert_eq!(file, "40\n");
 }
 
+/// A store of several parts, each of which can be lost alone.
+#[derive(Debug, Default)]
+struct Parts {
+    tokens: MemoryStore,
+    counted: Mutex<Vec<u64>>,
+}
+
+#[async_trait]
+impl TokenStore for Parts {
+    async fn insert(&self, record: &Record, admission: &Admission) -> Result<(), StoreError> {
+        self.tokens.insert(record, admission).await
+    }
+
+    async fn find(&self, id: &TokenId) -> Result<Option<Record>, StoreError> {
+        self.tokens.find(id).await
+    }
+
+    async fn list(
+        &self,
+        filter: &Filter,
+        page: &PageRequest,
+        now: Timestamp,
+    ) -> Result<Vec<Record>, StoreError> {
+        self.tokens.list(filter, page, now).await
+    }
+
+    async fn update(
+        &self,
+        id: &TokenId,
+        expected_version: u64,
+        change: &Change,
+        now: Timestamp,
+    ) -> Result<Option<Record>, StoreError> {
+        self.tokens.update(id, expected_version, change, now).await
+    }
+
+    async fn revoke(&self, filter: &Filter, mark: &Revocation) -> Result<Vec<TokenId>, StoreError> {
+        self.tokens.revoke(filter, mark).await
+    }
+
+    async fn touch(&self, uses: &[Use]) -> Result<(), StoreError> {
+        self.tokens.touch(uses).await
+    }
+
+    async fn purge(&self, purge: &Purge) -> Result<u64, StoreError> {
+        self.tokens.purge(purge).await
+    }
+
+    async fn generation(&self) -> Result<Vec<u64>, StoreError> {
+        Ok(self.counted.lock().unwrap().clone())
+    }
+}
+
+#[test]
+fn one_part_that_is_older_is_noticed_whatever_the_others_count() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("generation");
+    let parts = Arc::new(Parts::default());
+    let count = |counted: &[u64]| *parts.counted.lock().unwrap() = counted.to_vec();
+    count(&[5, 9, 0]);
+    let open = || run(RestoreGuard::open(parts.clone(), &file)).unwrap();
+    let guard = open();
+    for good in [[5, 9, 0], [6, 9, 0], [6, 9, 3]] {
+        count(&good);
+        assert!(!run(guard.check()).unwrap(), "{good:?}");
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), "6,9,3\n");
+    // Also one part more or less: that is another store.
+    for bad in [&[500, 8, 3][..], &[6, 9], &[6, 9, 3, 0]] {
+        count(bad);
+        assert!(run(guard.check()).unwrap(), "{bad:?}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "6,9,3 behind\n");
+        count(&[6, 9, 3]);
+        assert!(open().is_behind(), "it stays so until somebody accepts it");
+        run(guard.accept()).unwrap();
+    }
+    count(&[5, 8, 2]);
+    run(guard.accept()).unwrap();
+    assert!(!guard.is_behind() && !run(guard.check()).unwrap() && !open().is_behind());
+}
+
 #[test]
 fn a_file_that_tells_nothing_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("generation");
     let open = |store| run(RestoreGuard::open(store, &file)).map(|guard| guard.is_behind());
-    for text in ["", "\n", "x\n", "-1\n", "1", "1 \n", "1 ahead\n", "1\n2\n"] {
+    for text in ["", "\n", "x\n", "-1\n", "1", "1 \n", "1 ahead\n", "1\n2\n", "1,\n", "1,,2\n"] {
         fs::write(&file, text).unwrap();
         let refused = open(SqliteStore::open_in_memory().unwrap());
         assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{text:?}: {refused:?}");
     }
-    for (text, behind) in [("0\n", false), ("1\n", true), ("0 behind\n", true)] {
+    for (text, behind) in [("0\n", false), ("1\n", true), ("0 behind\n", true), ("0,0\n", true)] {
         fs::write(&file, text).unwrap();
         assert_eq!(open(SqliteStore::open_in_memory().unwrap()).unwrap(), behind, "{text:?}");
     }

@@ -230,6 +230,40 @@ async fn a_write_that_cannot_have_the_lock_is_an_outage() {
     assert_eq!(store.revoke(&only([1]), &mark(1)).await.unwrap(), [id(1)]);
 }
 
+/// A client goes away, and its write still waits for the file: it takes its place until it is done.
+#[cfg(feature = "tokio")]
+#[tokio::test]
+async fn work_that_nobody_waits_for_keeps_its_place() {
+    let directory = directory();
+    let path = directory.path().join("tokens");
+    let store = SqliteOptions::new().with_max_steps(1).open(&path).unwrap();
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (first, second, anything) = (record(1), record(2), anything());
+    let mut waiting = store.insert(&first, &anything);
+    let once = std::future::poll_fn(|context| {
+        std::task::Poll::Ready(waiting.as_mut().poll(context).is_pending())
+    });
+    assert!(once.await);
+    drop(waiting);
+    for _ in 0..10 {
+        let refused = store.insert(&second, &anything).await.unwrap_err();
+        let StoreError::Unavailable(cause) = refused else { panic!("{refused:?}") };
+        assert_eq!(cause.to_string(), "1 steps are under way already");
+    }
+    // Reading one token needs no place.
+    assert_eq!(store.find(&id(2)).await.unwrap(), None);
+    other.execute_batch("ROLLBACK").unwrap();
+    let done = async {
+        while let Err(refused) = store.insert(&second, &anything).await {
+            assert!(matches!(refused, StoreError::Unavailable(_)), "{refused:?}");
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), done).await.unwrap();
+    assert_eq!(everything(&store).await, [first, second]);
+}
+
 #[tokio::test]
 async fn a_read_only_file_answers_and_refuses_changes() {
     let directory = directory();

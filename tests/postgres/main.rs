@@ -8,10 +8,13 @@
     reason = "a test that cannot go on fails"
 )]
 
+#[cfg(feature = "cache")]
+mod cached;
 #[cfg(feature = "sqlite")]
 mod moving;
 mod outages;
 mod own_cases;
+mod revoking;
 mod server;
 #[cfg(feature = "postgres-tls")]
 mod tls;
@@ -71,6 +74,15 @@ fn main() -> ExitCode {
             let second = HOME.block_on(options.connect(&SHARED.url(&database))).unwrap();
             on(Fixture::new(store).with_second(second));
         }));
+        #[cfg(feature = "cache")]
+        trials.push(trial(format!("cached::{case:?}"), postgres, move || {
+            let options = PostgresOptions::new();
+            let (store, database) = fresh(&options);
+            on(HOME.block_on(async {
+                let second = options.connect(&SHARED.url(&database)).await.unwrap();
+                cached::two_nodes(store, second).await
+            }));
+        }));
         trials.push(trial(format!("host_pool::{case:?}"), postgres, move || {
             on(Fixture::new(own_cases::on_a_pool_of_the_host()));
         }));
@@ -83,7 +95,10 @@ fn main() -> ExitCode {
             on(Fixture::new(store));
         }));
     }
-    for &(name, run) in own_cases::CASES.iter().chain(outages::CASES) {
+    for &(name, run) in outages::THROUGH_PGBOUNCER {
+        trials.push(trial(name.to_owned(), bouncer, run));
+    }
+    for &(name, run) in own_cases::CASES.iter().chain(outages::CASES).chain(revoking::CASES) {
         trials.push(trial(name.to_owned(), postgres, run));
     }
     #[cfg(feature = "sqlite")]

@@ -1,7 +1,9 @@
 //! Servers that fail.
 
+use std::time::{Duration, Instant};
+
 use hallpass::store::{Notice, StoreError};
-use hallpass::{PostgresStore, TokenStore};
+use hallpass::{PostgresOptions, PostgresStore, TokenStore};
 
 use crate::HOME;
 use crate::server::Server;
@@ -11,6 +13,11 @@ pub(crate) const CASES: &[(&str, fn())] = &[
     ("a_killed_server_loses_nothing_acknowledged", a_killed_server_loses_nothing_acknowledged),
     ("what_cannot_be_reached_is_unavailable", what_cannot_be_reached_is_unavailable),
 ];
+
+pub(crate) const THROUGH_PGBOUNCER: &[(&str, fn())] = &[(
+    "a_read_through_a_pooler_is_given_up_by_the_server",
+    a_read_through_a_pooler_is_given_up_by_the_server,
+)];
 
 fn outage<T: std::fmt::Debug>(result: &Result<T, StoreError>) {
     assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
@@ -103,6 +110,42 @@ fn what_cannot_be_reached_is_unavailable() {
             .join()
             .unwrap()
     }));
+}
+
+/// Nobody but the server can end what it does for a client of a pooler.
+fn a_read_through_a_pooler_is_given_up_by_the_server() {
+    HOME.block_on(async {
+        let database = crate::SHARED.database().await;
+        let options = PostgresOptions::new().with_transaction_pooler();
+        let options = options.with_timeout(Duration::from_millis(300));
+        let store = options.connect(&crate::BOUNCER.url(&database)).await.unwrap();
+        store.insert(&record(1), &anything()).await.unwrap();
+        let mut other = crate::SHARED.client(&database).await;
+        let lock = other.transaction().await.unwrap();
+        lock.batch_execute("LOCK TABLE hallpass_tokens").await.unwrap();
+        outage(&store.find(&id(1)).await);
+        let began = Instant::now();
+        let running = "SELECT pid::text FROM pg_stat_activity WHERE datname = current_database() \
+                       AND state = 'active' AND wait_event_type = 'Lock'";
+        while !crate::SHARED.select(&database, running).await.is_empty() {
+            assert!(began.elapsed() < Duration::from_secs(20), "it goes on at the server");
+        }
+        lock.rollback().await.unwrap();
+        assert_eq!(store.find(&id(1)).await.unwrap(), Some(record(1)));
+        // Nothing of the settings is left to whoever has the connection next.
+        let next = async {
+            let url = crate::BOUNCER.url(&database);
+            let (client, connection) =
+                tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+            tokio::spawn(connection);
+            let shown = client.simple_query("SHOW statement_timeout").await.unwrap();
+            shown.iter().find_map(|message| match message {
+                tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+                _ => None,
+            })
+        };
+        assert_eq!(next.await.as_deref(), Some("0"));
+    });
 }
 
 /// Polls a future once where there is no runtime.

@@ -460,7 +460,16 @@ fn no_step_reads_the_whole_table() {
         let mut ending = Filter::new(Reach::All);
         ending.expires_from = Some(at(100));
         ending.expires_before = Some(at(101));
+        // A few of all, and most of them.
+        let day = chrono::TimeDelta::days(1);
+        let [few, many] = [2, 400].map(|days| {
+            let mut unused = Filter::new(Reach::All);
+            unused.unused_since = at(0).checked_add(day * days);
+            unused
+        });
         for (filter, sorts) in [
+            (few, &SORTS[..]),
+            (many, &[SortKey::CreatedAt, SortKey::LastUsedAt]),
             (Filter::new(mine), &SORTS[..]),
             (live, &SORTS[..]),
             (

@@ -50,8 +50,7 @@ impl Server {
     /// The same, after its data directory was prepared.
     pub(crate) fn start_with(settings: &[&str], prepare: impl FnOnce(&Path)) -> Self {
         let bin = Self::binaries().unwrap();
-        let directory = TempDir::new().unwrap();
-        own(directory.path());
+        let directory = directory();
         let data = directory.path().join("data");
         let init = |locale: &[&str]| {
             let mut command = unprivileged(&bin.join("initdb"));
@@ -169,16 +168,19 @@ impl Bouncer {
     }
 
     pub(crate) fn start(server: &Server) -> Self {
-        let directory = TempDir::new().unwrap();
-        own(directory.path());
+        Self::before(server.port)
+    }
+
+    /// One before whatever is at a port of this machine.
+    pub(crate) fn before(server: u16) -> Self {
+        let directory = directory();
         let port = free_port();
         let config = directory.path().join("pgbouncer.ini");
         let text = format!(
-            "[databases]\n* = host=127.0.0.1 port={} user=hallpass\n\
+            "[databases]\n* = host=127.0.0.1 port={server} user=hallpass\n\
              [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
              auth_type = any\npool_mode = transaction\ndefault_pool_size = 4\n\
-             max_client_conn = 1000\n",
-            server.port
+             max_client_conn = 1000\nserver_login_retry = 0.1\n",
         );
         fs::write(&config, text).unwrap();
         own(&config);
@@ -261,12 +263,31 @@ fn end(process: &mut Child) {
     process.wait().unwrap();
 }
 
-/// Ends what is still running when the tests are done: statics are not dropped.
+/// Ends what is still running when the tests are done, and removes what is left of it: statics are
+/// not dropped.
 pub(crate) fn stop_all() {
     for process in RUNNING.lock().unwrap().drain(..) {
         let _ = Command::new("kill").args(["-KILL", &process.to_string()]).output();
     }
+    for directory in DIRECTORIES.lock().unwrap().drain(..) {
+        // Processes of a server may outlive it for a moment, and write there.
+        for _ in 0..100 {
+            if !directory.exists() || fs::remove_dir_all(&directory).is_ok() {
+                break;
+            }
+        }
+    }
+}
+
+/// A new directory for a server.
+fn directory() -> TempDir {
+    let directory = TempDir::new().unwrap();
+    own(directory.path());
+    DIRECTORIES.lock().unwrap().push(directory.path().to_owned());
+    directory
 }
 
 /// The processes that were started and not yet waited for.
 static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+/// Where servers keep their files.
+static DIRECTORIES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());

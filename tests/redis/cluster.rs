@@ -103,6 +103,15 @@ pub(crate) fn tests() -> Vec<Test> {
                 case.run(store.with_second(on_shared(name, 4).await)).await;
             });
         }));
+        #[cfg(feature = "cache")]
+        tests.push(test(&format!("cluster::cached::{case:?}"), move || {
+            run(async {
+                let name = format!("cached {}", case.name());
+                let store = on_shared(&name, 4).await;
+                let second = on_shared(&name, 4).await;
+                case.run(crate::cached::two_nodes(store, second).await).await;
+            });
+        }));
     }
     tests
 }

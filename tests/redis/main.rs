@@ -1,5 +1,6 @@
 //! The Redis store on servers that are started here: one server, and a cluster of three masters
-//! with a replica each. Where no server is installed the tests are reported as ignored, under
+//! with a replica each. Where Redis and Valkey are both installed, each is tested; `HALLPASS_REDIS`
+//! (`redis` or `valkey`) picks one. Where there is neither, the tests are reported as ignored, under
 //! `CI=true` as failed.
 
 #![expect(
@@ -10,18 +11,22 @@
     reason = "a test says so by failing"
 )]
 
+#[cfg(feature = "cache")]
+#[path = "../postgres/cached.rs"]
+mod cached;
 mod cluster;
 mod server;
 mod single;
 
-use std::process::ExitCode;
+use std::env;
+use std::process::{Command, ExitCode};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let missing = server::missing();
-    let required = std::env::var("CI").is_ok_and(|ci| ci == "true");
+    let required = env::var("CI").is_ok_and(|ci| ci == "true");
     let mut tests = single::tests();
     tests.extend(cluster::tests());
     let trials = tests.into_iter().map(|(name, test)| {
@@ -39,7 +44,21 @@ fn main() -> ExitCode {
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
     single::stop();
     cluster::stop();
-    conclusion.exit_code()
+    if conclusion.has_failed() { conclusion.exit_code() } else { on_the_other(&arguments) }
+}
+
+/// Everything again on the other server, where both are installed and none was asked for.
+fn on_the_other(arguments: &Arguments) -> ExitCode {
+    let [_, other, ..] = server::installed() else {
+        return ExitCode::SUCCESS;
+    };
+    if arguments.list || env::var_os(server::KIND).is_some() {
+        return ExitCode::SUCCESS;
+    }
+    println!("\non {other}:");
+    let mut again = Command::new(env::current_exe().unwrap());
+    let status = again.args(env::args_os().skip(1)).env(server::KIND, other).status().unwrap();
+    if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// A test by its name.

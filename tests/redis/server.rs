@@ -13,20 +13,31 @@ use tempfile::TempDir;
 pub(crate) const DURABLE: [&str; 6] =
     ["--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"];
 
-static SERVER: LazyLock<Option<&'static str>> =
-    LazyLock::new(|| installed(["redis-server", "valkey-server"]));
-static CLI: LazyLock<Option<&'static str>> =
-    LazyLock::new(|| installed(["redis-cli", "valkey-cli"]));
+/// Which server is asked for, `redis` or `valkey`; if none is, the first that is installed.
+pub(crate) const KIND: &str = "HALLPASS_REDIS";
 
-fn installed(names: [&'static str; 2]) -> Option<&'static str> {
+static KINDS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     let path = env::var_os("PATH").unwrap_or_default();
-    let found = |name: &&str| env::split_paths(&path).any(|folder| folder.join(name).is_file());
-    names.into_iter().find(|name| found(name))
+    let found =
+        |program: String| env::split_paths(&path).any(|folder| folder.join(&program).is_file());
+    let complete = |kind: &&str| found(format!("{kind}-server")) && found(format!("{kind}-cli"));
+    ["redis", "valkey"].into_iter().filter(complete).collect()
+});
+
+/// The servers that are installed.
+pub(crate) fn installed() -> &'static [&'static str] {
+    &KINDS
+}
+
+/// The server that is used.
+fn kind() -> Option<&'static str> {
+    let asked = env::var(KIND).ok();
+    KINDS.iter().copied().find(|kind| asked.as_deref().is_none_or(|asked| asked == *kind))
 }
 
 /// Why the tests cannot run, if they cannot.
 pub(crate) fn missing() -> Option<String> {
-    let found = SERVER.is_some() && CLI.is_some();
+    let found = kind().is_some();
     (!found).then(|| "no redis-server and redis-cli, nor valkey's, on the PATH".to_owned())
 }
 
@@ -87,7 +98,7 @@ impl Drop for Server {
 
 /// Starts a server; `None` if it ends before it is ready.
 fn launch(directory: &TempDir, port: u16, settings: &[String]) -> Option<Child> {
-    let mut process = Command::new(SERVER.unwrap())
+    let mut process = Command::new(format!("{}-server", kind().unwrap()))
         .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--dir"])
         .arg(directory.path())
         .args(settings)
@@ -111,7 +122,7 @@ pub(crate) fn free_port() -> u16 {
 }
 
 pub(crate) fn cli(arguments: &[&str]) -> String {
-    let output = Command::new(CLI.unwrap()).args(arguments).output().unwrap();
+    let output = Command::new(format!("{}-cli", kind().unwrap())).args(arguments).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{arguments:?}: {text}");
     text

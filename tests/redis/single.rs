@@ -2,9 +2,9 @@
 
 use std::sync::Mutex;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use hallpass::store::{Changes, Conflict, Filter, Notice, Reach};
+use hallpass::store::{Changes, Conflict, Filter, Notice, Reach, SortKey};
 use hallpass::{RedisOptions, RedisStore, ScopeList, StoreError, TokenStore};
 
 use crate::server::{DURABLE, Server, wait_until};
@@ -40,6 +40,10 @@ pub(crate) fn tests() -> Vec<Test> {
             servers_that_may_lose_steps_are_refused,
         ),
         test("single::replicas_are_refused", replicas_are_refused),
+        test(
+            "single::a_master_that_becomes_a_replica_is_an_outage",
+            a_master_that_becomes_a_replica_is_an_outage,
+        ),
         test("single::unknown_settings_are_refused", unknown_settings_are_refused),
         test("single::keys_of_others_are_refused", keys_of_others_are_refused),
         test("single::damaged_records_are_told", damaged_records_are_told),
@@ -55,6 +59,15 @@ pub(crate) fn tests() -> Vec<Test> {
                 let name = case.name();
                 let store = Fixture::new(on_shared(name).await);
                 case.run(store.with_second(on_shared(name).await)).await;
+            });
+        }));
+        #[cfg(feature = "cache")]
+        tests.push(test(&format!("single::cached::{case:?}"), move || {
+            run(async {
+                let name = format!("cached {}", case.name());
+                let store = on_shared(&name).await;
+                let second = on_shared(&name).await;
+                case.run(crate::cached::two_nodes(store, second).await).await;
             });
         }));
     }
@@ -320,6 +333,38 @@ fn replicas_are_refused() {
     });
 }
 
+/// F12: the server becomes a replica while the store is connected to it, as when another one took
+/// over. I7: from then on it is an outage, and not asked what it no longer knows.
+fn a_master_that_becomes_a_replica_is_an_outage() {
+    let (server, master) = (Server::start(&DURABLE), Server::start(&DURABLE));
+    run(async {
+        let store = RedisStore::connect(server.url()).await.unwrap();
+        let mut changes = store.changes().await.unwrap().unwrap();
+        store.insert(&record(1), &anything()).await.unwrap();
+        assert_eq!(store.find(&id(1)).await.unwrap(), Some(record(1)));
+        server.cli(&["CONFIG", "SET", "replica-serve-stale-data", "yes"]);
+        server.cli(&["REPLICAOF", "127.0.0.1", &master.port().to_string()]);
+        let began = Instant::now();
+        let refused = loop {
+            match store.find(&id(1)).await {
+                Ok(_) => assert!(began.elapsed() < Duration::from_secs(5), "it is asked for ever"),
+                Err(error) => break error,
+            }
+        };
+        let StoreError::Unavailable(cause) = refused else { panic!("{refused:?}") };
+        assert!(cause.to_string().contains("is a replica"), "{cause}");
+        for _ in 0..10 {
+            store.find(&id(1)).await.unwrap_err();
+            store.list(&only([1]), &page(SortKey::Name, false, 1), at(0)).await.unwrap_err();
+            store.revoke(&only([1]), &mark(1)).await.unwrap_err();
+        }
+        while changes.next().await.is_ok() {}
+        server.cli(&["REPLICAOF", "NO", "ONE"]);
+        store.find(&id(1)).await.unwrap();
+        store.insert(&record(2), &anything()).await.unwrap();
+    });
+}
+
 fn unknown_settings_are_refused() {
     let server = Server::start(&DURABLE);
     server.cli(&["ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all", "-config"]);
@@ -434,8 +479,7 @@ fn many_records_are_walked_in_pieces() {
         }
         let mut filter = Filter::new(Reach::All);
         filter.text = Some("token 24".to_owned());
-        let listed =
-            all(&store, &filter, page(hallpass::store::SortKey::CreatedAt, false, 7), at(0)).await;
+        let listed = all(&store, &filter, page(SortKey::CreatedAt, false, 7), at(0)).await;
         let expected: Vec<_> = [24].into_iter().chain(240..250).chain(2400..2500).map(id).collect();
         assert_eq!(ids(&listed), expected);
         let revoked = store.revoke(&filter, &mark(1)).await.unwrap();

@@ -220,7 +220,7 @@ impl<S: TokenStore> TokenStore for CachedStore<S> {
         self.0.inner.changes().await
     }
 
-    async fn generation(&self) -> Result<Option<u64>, StoreError> {
+    async fn generation(&self) -> Result<Vec<u64>, StoreError> {
         self.0.inner.generation().await
     }
 

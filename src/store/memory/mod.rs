@@ -410,8 +410,8 @@ impl TokenStore for MemoryStore {
         Ok(None)
     }
 
-    async fn generation(&self) -> Result<Option<u64>, StoreError> {
-        Ok(None)
+    async fn generation(&self) -> Result<Vec<u64>, StoreError> {
+        Ok(Vec::new())
     }
 
     fn attach(&self, catalog: &ScopeCatalog) {

@@ -204,7 +204,9 @@ impl PostgresOptions {
             None => None,
         };
         // Where the session is not the store's own, each transaction has its settings.
-        let settings = settles_each.then(|| self.settings("SET LOCAL"));
+        // Its server may have become a standby since it was last looked at.
+        let settings =
+            settles_each.then(|| format!("{}; {NO_STANDBY}", self.settings("SET LOCAL")));
         let store = PostgresStore::new(home, pool, sql, self, settings, listen);
         store.prepare(self.schema.as_deref(), self.migrates).await?;
         Ok(store)

@@ -12,8 +12,10 @@ use crate::token::{Kind, KindSet, Status, TokenId, fold};
 pub(super) const EXPIRES: &str = "coalesce(expires_at, 9223372036854775807)";
 /// What tokens are sorted by that sorts by their last use: those never used are first.
 pub(super) const USED: &str = "coalesce(last_used_at, 0)";
-/// Microseconds of the days in which last uses are found.
+/// Microseconds of the days by which last uses are found.
 const DAY: i64 = 86_400_000_000;
+/// So many unused tokens are sorted faster than they are found among all others in order.
+pub(super) const FEW: i64 = 10_000;
 /// When a token ended, by revocation or by itself.
 pub(super) const ENDED: &str = "coalesce(least(revoked_at, expires_at), revoked_at, expires_at)";
 
@@ -40,21 +42,49 @@ impl Query {
         self.sql.push_str(&sql.replace('?', &place));
     }
 
-    /// The page of records that a filter admits at `now`.
-    pub(super) fn page(sql: &Sql, filter: &Filter, page: &PageRequest, now: Timestamp) -> Self {
+    /// Counts the tokens of all owners that were not used since then, as far as it matters whether
+    /// they are few; none if the page is not found by that.
+    pub(super) fn unused_count(sql: &Sql, filter: &Filter, page: &PageRequest) -> Option<Self> {
+        let among_all = matches!(filter.reach, Reach::All | Reach::Tenant(_));
+        let since =
+            filter.unused_since.filter(|_| among_all && page.sort != SortKey::LastUsedAt)?;
+        let mut query = Self::new("SELECT count(*) FROM (");
+        query.longest_unused(sql, since, FEW + 1);
+        query.push(") AS unused");
+        Some(query)
+    }
+
+    /// The page of records that a filter admits at `now`. Where `few` tokens are unused for as
+    /// long as it says, it begins with them.
+    pub(super) fn page(
+        sql: &Sql,
+        filter: &Filter,
+        page: &PageRequest,
+        now: Timestamp,
+        few: bool,
+    ) -> Self {
         let mut query = Self::new(concat!("SELECT ", columns!(), " FROM "));
-        query.push(&sql.tokens);
-        // Uses are looked up token by token, unless they are what many tokens are found by.
+        let Sql { tokens, uses, .. } = sql;
         let by_use = page.sort == SortKey::LastUsedAt;
-        query.push(&match filter.reach {
-            Reach::All | Reach::Tenant(_) if by_use => {
-                format!(" JOIN {} ON token = id WHERE ", sql.uses)
+        match (&filter.reach, filter.unused_since) {
+            (_, Some(since)) if few => {
+                query.push("(");
+                // There may be more by now.
+                query.longest_unused(sql, since, 2 * FEW);
+                query.push(&format!(
+                    ") AS used JOIN LATERAL (SELECT * FROM {tokens} WHERE id = token LIMIT 1) \
+                     AS held ON TRUE WHERE "
+                ));
             }
-            _ => format!(
-                " LEFT JOIN LATERAL (SELECT * FROM {} WHERE token = id LIMIT 1) AS used ON TRUE WHERE ",
-                sql.uses
-            ),
-        });
+            (Reach::All | Reach::Tenant(_), _) if by_use => {
+                query.push(&format!("{tokens} JOIN {uses} ON token = id WHERE "));
+            }
+            // Looked up token by token.
+            _ => query.push(&format!(
+                "{tokens} LEFT JOIN LATERAL (SELECT * FROM {uses} WHERE token = id LIMIT 1) \
+                 AS used ON TRUE WHERE "
+            )),
+        }
         query.admitted(filter, now);
         if let Some(since) = filter.unused_since {
             query.unused(since);
@@ -74,7 +104,7 @@ impl Query {
             query.bind(&format!(" AND ({key}, id) {beyond} (?, "), value);
             query.bind("?)", text(after.id.as_str()));
             if let (true, SortValue::Number(used)) = (by_use, &after.value) {
-                query.bind(&format!(" AND last_used_day {beyond}= ?"), number(used / DAY));
+                query.bind(&format!(" AND last_used_day {beyond}= ?"), day(*used));
             }
         }
         let day = if by_use { format!("last_used_day {direction}, ") } else { String::new() };
@@ -83,9 +113,16 @@ impl Query {
         query
     }
 
+    /// Appends those last uses that are longest ago, before then.
+    fn longest_unused(&mut self, sql: &Sql, since: Timestamp, limit: i64) {
+        self.push(&format!("SELECT * FROM {} WHERE TRUE", sql.uses));
+        self.unused(since);
+        self.bind(" ORDER BY last_used_day, token LIMIT ?", number(limit));
+    }
+
     /// Appends the condition that a token was not used since then. The day alone finds them.
     pub(super) fn unused(&mut self, since: Timestamp) {
-        self.bind(" AND last_used_day <= ?", number(since.as_micros() / DAY));
+        self.bind(" AND last_used_day <= ?", day(since.as_micros()));
         self.bind(&format!(" AND {USED} < ?"), instant(Some(since)));
     }
 
@@ -183,4 +220,9 @@ impl Query {
         }
         self.push(")");
     }
+}
+
+/// When the day of an instant began. Databases agree on remainders, and not on divisions.
+fn day(micros: i64) -> Value {
+    number(micros - micros % DAY)
 }

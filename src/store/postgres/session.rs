@@ -1,12 +1,15 @@
 //! A connection that is in use, and how statements run on it.
 
 use std::collections::HashSet;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Object, StatementCache};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, Row, Statement};
 
 use super::error::StepError;
 use super::sql::Sql;
@@ -24,16 +27,52 @@ pub(super) struct Session<'a> {
 
 impl Session<'_> {
     pub(super) async fn rows(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StepError> {
-        if self.shapes.is_some_and(|shapes| shapes.keeps(sql)) {
-            let types: Vec<Type> = values.iter().map(Value::sql_type).collect();
-            let bound: Vec<&(dyn ToSql + Sync)> =
-                values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
-            let statement = self.cache.prepare_typed(self.client, sql, &types).await?;
-            return Ok(self.client.query(&statement, &bound).await?);
+        let kept = self.kept(sql, values).await?;
+        self.query(kept.as_ref(), sql, values).await
+    }
+
+    /// The rows of a statement that reads, in a transaction of its own with these settings. All of
+    /// it is sent at once, so that it takes one way to the server and back.
+    pub(super) async fn rows_with(
+        &self,
+        settings: &str,
+        sql: &str,
+        values: &[Value],
+    ) -> Result<Vec<Row>, StepError> {
+        let kept = self.kept(sql, values).await?;
+        let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; {settings}");
+        let (begun, rows, ended) = in_order(
+            self.client.batch_execute(&begin),
+            self.query(kept.as_ref(), sql, values),
+            self.client.batch_execute("COMMIT"),
+        )
+        .await;
+        // Where it did not begin, the others only say that.
+        begun?;
+        let rows = rows?;
+        ended?;
+        Ok(rows)
+    }
+
+    /// The statement as the connection keeps it, if it does.
+    async fn kept(&self, sql: &str, values: &[Value]) -> Result<Option<Statement>, StepError> {
+        if !self.shapes.is_some_and(|shapes| shapes.keeps(sql)) {
+            return Ok(None);
         }
-        let bound: Vec<(&(dyn ToSql + Sync), Type)> =
-            values.iter().map(|value| (value as &(dyn ToSql + Sync), value.sql_type())).collect();
-        Ok(self.client.query_typed(sql, &bound).await?)
+        let types: Vec<Type> = values.iter().map(Value::sql_type).collect();
+        Ok(Some(self.cache.prepare_typed(self.client, sql, &types).await?))
+    }
+
+    async fn query(
+        &self,
+        kept: Option<&Statement>,
+        sql: &str,
+        values: &[Value],
+    ) -> Result<Vec<Row>, StepError> {
+        if let Some(kept) = kept {
+            return Ok(self.client.query(kept, &bound(values)).await?);
+        }
+        Ok(self.client.query_typed(sql, &typed(values)).await?)
     }
 
     /// The first row, if there is one.
@@ -43,16 +82,50 @@ impl Session<'_> {
 
     /// How many rows the statement changed.
     pub(super) async fn count(&self, sql: &str, values: &[Value]) -> Result<u64, StepError> {
-        if self.shapes.is_some_and(|shapes| shapes.keeps(sql)) {
-            let types: Vec<Type> = values.iter().map(Value::sql_type).collect();
-            let bound: Vec<&(dyn ToSql + Sync)> =
-                values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
-            let statement = self.cache.prepare_typed(self.client, sql, &types).await?;
-            return Ok(self.client.execute(&statement, &bound).await?);
+        if let Some(kept) = self.kept(sql, values).await? {
+            return Ok(self.client.execute(&kept, &bound(values)).await?);
         }
-        let bound: Vec<(&(dyn ToSql + Sync), Type)> =
-            values.iter().map(|value| (value as &(dyn ToSql + Sync), value.sql_type())).collect();
-        Ok(self.client.execute_typed(sql, &bound).await?)
+        Ok(self.client.execute_typed(sql, &typed(values)).await?)
+    }
+}
+
+fn bound(values: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
+    values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
+}
+
+fn typed(values: &[Value]) -> Vec<(&(dyn ToSql + Sync), Type)> {
+    values.iter().map(|value| (value as &(dyn ToSql + Sync), value.sql_type())).collect()
+}
+
+/// What three futures give that begin in this order, none waiting for another. The driver sends
+/// what a future asks for when that is first polled.
+async fn in_order<A: Future, B: Future, C: Future>(
+    first: A,
+    second: B,
+    third: C,
+) -> (A::Output, B::Output, C::Output) {
+    let (mut first, mut second, mut third) = (pin!(first), pin!(second), pin!(third));
+    let (mut a, mut b, mut c) = (None, None, None);
+    poll_fn(|context| {
+        step(first.as_mut(), &mut a, context);
+        step(second.as_mut(), &mut b, context);
+        step(third.as_mut(), &mut c, context);
+        match (a.take(), b.take(), c.take()) {
+            (Some(a), Some(b), Some(c)) => Poll::Ready((a, b, c)),
+            unfinished => {
+                (a, b, c) = unfinished;
+                Poll::Pending
+            }
+        }
+    })
+    .await
+}
+
+fn step<F: Future>(future: Pin<&mut F>, output: &mut Option<F::Output>, context: &mut Context<'_>) {
+    if output.is_none()
+        && let Poll::Ready(done) = future.poll(context)
+    {
+        *output = Some(done);
     }
 }
 

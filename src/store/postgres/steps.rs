@@ -8,17 +8,14 @@ use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
 use super::error::StepError;
-use super::listen;
-use super::query::Query;
+use super::query::{FEW, Query};
 use super::row;
 use super::session::Session;
-use super::sql::{Sql, slot};
+use super::sql::slot;
 use super::value::{Value, bytes, instant, number, optional, text, texts};
 use crate::clock::Timestamp;
-use crate::store::{
-    Admission, Change, Conflict, Filter, PageRequest, Purge, Reach, StoreError, Use,
-};
-use crate::token::{Kind, Record, Revocation, TokenDigest, TokenId};
+use crate::store::{Admission, Change, Conflict, Filter, PageRequest, Purge, StoreError, Use};
+use crate::token::{Kind, Record, TokenDigest, TokenId};
 
 /// Something that can be taken again if the server asks for it.
 #[async_trait]
@@ -46,7 +43,15 @@ impl Step for List<'_> {
     }
 
     async fn take(&self, session: Session<'_>) -> Result<Vec<Record>, StepError> {
-        let query = Query::page(session.sql, self.filter, self.page, self.now);
+        let few = match Query::unused_count(session.sql, self.filter, self.page) {
+            Some(count) => {
+                let counted = session.row(&count.sql, &count.values).await?;
+                let counted: Option<i64> = counted.map(|row| row.try_get(0)).transpose()?;
+                counted.is_some_and(|counted| counted <= FEW)
+            }
+            None => false,
+        };
+        let query = Query::page(session.sql, self.filter, self.page, self.now, few);
         let rows = session.rows(&query.sql, &query.values).await?;
         Ok(rows.iter().map(row::record).collect::<Result<_, _>>()?)
     }
@@ -85,7 +90,7 @@ impl Step for Insert<'_> {
 /// Makes steps on the tokens of an owner that must see all of them wait for each other. The row is
 /// written, not only locked: where transactions see one state of the database from their beginning
 /// on, the server then refuses the one that waited.
-async fn lock(session: Session<'_>, tenant: &str, owner: &str) -> Result<(), StepError> {
+pub(super) async fn lock(session: Session<'_>, tenant: &str, owner: &str) -> Result<(), StepError> {
     let slot = number(slot(tenant, owner));
     match session.count(&session.sql.lock, &[slot]).await? {
         1 => Ok(()),
@@ -301,71 +306,6 @@ fn assign(query: &mut Query, change: &Change) {
     }
 }
 
-pub(super) struct Revoke<'a> {
-    pub(super) filter: &'a Filter,
-    pub(super) mark: &'a Revocation,
-}
-
-#[async_trait]
-impl Step for Revoke<'_> {
-    type Done = Vec<TokenId>;
-
-    fn is_one_statement(&self) -> bool {
-        false
-    }
-
-    async fn take(&self, session: Session<'_>) -> Result<Vec<TokenId>, StepError> {
-        // What is issued to the owner meanwhile is issued before the revocation or after it.
-        if let Reach::Owner(tenant, owner) = &self.filter.reach {
-            lock(session, tenant.as_str(), owner.as_str()).await?;
-        }
-        let mark = self.mark;
-        let Sql { tokens, uses, revocations, .. } = session.sql;
-        let mut query =
-            Query::new(&format!("WITH changed AS (UPDATE {tokens} SET version = version + 1"));
-        query.bind(", revoked_at = ?", instant(Some(mark.at)));
-        query.bind(", revoked_by = ?", text(&mark.by.to_string()));
-        query.bind(", revoked_reason = ?", text(mark.reason.as_str()));
-        query.push(" WHERE revoked_at IS NULL AND ");
-        query.admitted(self.filter, mark.at);
-        if let Some(since) = self.filter.unused_since {
-            // Locked, so that what is used meanwhile is used before or not at all.
-            // Only those that the filter admits, or it would wait for everybody's.
-            query.push(&format!(
-                " AND id IN (SELECT used.token FROM {uses} AS used JOIN {tokens} AS held \
-                 ON held.id = used.token WHERE NOT used.closed AND "
-            ));
-            query.admitted(self.filter, mark.at);
-            query.unused(since);
-            query.push(" FOR UPDATE OF used)");
-        }
-        query.push(&format!(
-            " RETURNING id, version), used AS (UPDATE {uses} SET closed = TRUE FROM changed \
-             WHERE token = id), counted AS (UPDATE {revocations} SET counted = counted + 1"
-        ));
-        // Any of them, and after the tokens: whoever waits here for another waits for no token.
-        let row = mark.at.as_micros() % 16;
-        query.bind(" WHERE slot = ? AND EXISTS (SELECT 1 FROM changed))", number(row));
-        query.push(" SELECT id, version FROM changed");
-        let rows = session.rows(&query.sql, &query.values).await?;
-        let mut revoked = Vec::with_capacity(rows.len());
-        let mut versions: Vec<(TokenId, i64)> = Vec::with_capacity(rows.len());
-        for changed in &rows {
-            let id = row::id(changed)?;
-            revoked.push(id);
-            versions.push((id, changed.try_get(1)?));
-        }
-        if let Some(channel) = &session.sql.channel
-            && !versions.is_empty()
-        {
-            let payloads = listen::payloads(&versions);
-            let payloads = texts(payloads.iter().map(String::as_str));
-            session.rows(NOTIFY, &[text(channel), payloads]).await?;
-        }
-        Ok(revoked)
-    }
-}
-
 /// How many steps revoked something.
 pub(super) struct Generation;
 
@@ -384,9 +324,6 @@ impl Step for Generation {
         Ok(sum.ok_or_else(missing)?.unsigned_abs())
     }
 }
-
-/// Tells other nodes, with several payloads.
-const NOTIFY: &str = "SELECT pg_notify($1, payload) FROM UNNEST($2) AS payload";
 
 pub(super) struct Touch(Vec<Value>);
 

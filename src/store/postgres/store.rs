@@ -12,10 +12,11 @@ use super::connect::{Connector, Home};
 use super::error::StepError;
 use super::listen::Listener;
 use super::options::{NO_STANDBY, PostgresOptions};
+use super::revoke::Revoke;
 use super::session::{Held, Session, Shapes, Silence};
 use super::sql::Sql;
-use super::steps::{Generation, Insert, List, Revoke, Step, Touch, Update};
-use super::value::{text, texts};
+use super::steps::{Generation, Insert, List, Step, Touch, Update};
+use super::value::{Value, text, texts};
 use super::{row, schema};
 use crate::clock::Timestamp;
 use crate::scope::ScopeCatalog;
@@ -57,7 +58,7 @@ struct Inner {
     sql: Sql,
     shapes: Option<Shapes>,
     timeout: Duration,
-    /// What a transaction begins with.
+    /// What every transaction begins with, where the session is not the store's own.
     settings: Option<String>,
     listen: Option<(Connector, Config)>,
     finder: Arc<Finder<Row>>,
@@ -208,6 +209,18 @@ impl Inner {
             shapes: self.shapes.as_ref(),
         }
     }
+
+    /// The rows of a statement that reads.
+    async fn look(&self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StepError> {
+        let mut held = self.hold().await?;
+        let session = self.session(held.client()?);
+        let found = match &self.settings {
+            Some(settings) => session.rows_with(settings, sql, values).await,
+            None => session.rows(sql, values).await,
+        };
+        held.settle();
+        found
+    }
 }
 
 #[async_trait]
@@ -215,20 +228,13 @@ impl Source for Inner {
     type Row = Row;
 
     async fn one(&self, id: &TokenId) -> Result<Option<Row>, StoreError> {
-        let mut held = self.hold().await?;
-        let session = self.session(held.client()?);
-        let found = session.row(&self.sql.find, &[text(id.as_str())]).await;
-        held.settle();
-        Ok(found?)
+        Ok(self.look(&self.sql.find, &[text(id.as_str())]).await?.into_iter().next())
     }
 
     async fn many(&self, ids: &[TokenId]) -> Result<Vec<(TokenId, Row)>, StoreError> {
-        let mut held = self.hold().await?;
-        let session = self.session(held.client()?);
         let ids = [texts(ids.iter().map(TokenId::as_str))];
-        let found = session.rows(&self.sql.find_many, &ids).await;
-        held.settle();
-        found?.into_iter().map(|found| Ok((row::id(&found)?, found))).collect()
+        let found = self.look(&self.sql.find_many, &ids).await?;
+        found.into_iter().map(|found| Ok((row::id(&found)?, found))).collect()
     }
 }
 
@@ -276,7 +282,15 @@ impl TokenStore for PostgresStore {
     }
 
     async fn revoke(&self, filter: &Filter, mark: &Revocation) -> Result<Vec<TokenId>, StoreError> {
-        self.take(&Revoke { filter, mark }).await
+        let (mut revoked, mut after) = (Vec::new(), None);
+        loop {
+            let (ids, last) = self.take(&Revoke { filter, mark, after }).await?;
+            revoked.extend(ids);
+            match last {
+                Some(last) => after = Some(last),
+                None => return Ok(revoked),
+            }
+        }
     }
 
     async fn touch(&self, uses: &[Use]) -> Result<(), StoreError> {
@@ -307,8 +321,8 @@ impl TokenStore for PostgresStore {
         Ok(Some(Box::new(listener)))
     }
 
-    async fn generation(&self) -> Result<Option<u64>, StoreError> {
-        self.take(&Generation).await.map(Some)
+    async fn generation(&self) -> Result<Vec<u64>, StoreError> {
+        self.take(&Generation).await.map(|counted| vec![counted])
     }
 
     fn attach(&self, _catalog: &ScopeCatalog) {}

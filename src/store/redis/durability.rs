@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use redis::{FromRedisValue as _, Value};
 
-use super::link::{Link, Wire};
+use super::link::Link;
 use crate::store::StoreError;
 
 /// The settings under which an acknowledged step survives a crash of the server.
@@ -40,34 +40,19 @@ pub(super) async fn check(link: &Link) -> Result<(), StoreError> {
     if reasons.is_empty() { Ok(()) } else { Err(refusal(&reasons.join("; "))) }
 }
 
-/// Refuses a server that follows another one: what it answers may be older than a revocation. A
-/// cluster sends every step to a master by itself.
-pub(super) async fn check_is_master(link: &Link) -> Result<(), StoreError> {
-    if matches!(link.reads, Wire::Cluster(_)) {
-        return Ok(());
-    }
-    let mut command = redis::cmd("INFO");
-    command.arg("replication");
-    for answer in link.everywhere(&command).await? {
-        let text = String::from_redis_value(answer).unwrap_or_default();
-        if !text.lines().any(|line| line.trim() == "role:master") {
-            return Err(StoreError::unavailable(
-                "the server is a replica, or does not tell: connect to its master",
-            ));
-        }
-    }
-    Ok(())
+/// Whether a server says that it follows no other one (`INFO replication`).
+pub(super) fn is_master(told: Value) -> bool {
+    let told = String::from_redis_value(told).unwrap_or_default();
+    told.lines().any(|line| line.trim() == "role:master")
 }
 
 async fn has_replicas(link: &Link) -> Result<bool, StoreError> {
-    let mut command = redis::cmd("INFO");
-    command.arg("replication");
     let has_some = |answer: Value| {
         let text = String::from_redis_value(answer).unwrap_or_default();
         let connected = text.lines().find_map(|line| line.strip_prefix("connected_slaves:"));
         connected.is_some_and(|number| number.trim() != "0")
     };
-    Ok(link.everywhere(&command).await?.into_iter().any(has_some))
+    Ok(link.everywhere(redis::cmd("INFO").arg("replication")).await?.into_iter().any(has_some))
 }
 
 fn refusal(reason: &str) -> StoreError {

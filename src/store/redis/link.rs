@@ -4,15 +4,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::future;
 use redis::aio::{ConnectionLike as _, ConnectionManager};
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{
     MultipleNodeRoutingInfo, Route, RoutingInfo, SingleNodeRoutingInfo, SlotAddr,
 };
-use redis::{Cmd, FromRedisValue, Pipeline, RedisResult, Value};
+use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, Value};
 use tokio::runtime::Handle;
 
+use super::durability;
 use super::error::{is_unknown_script, outage};
 use super::script::Script;
 use crate::store::StoreError;
@@ -38,6 +40,8 @@ struct Current {
     number: u64,
     /// When the first question was asked since the last answer.
     silent_since: Option<Instant>,
+    /// When the server last said that it is a master, on this connection.
+    master_at: Option<Instant>,
 }
 
 impl Single {
@@ -47,7 +51,8 @@ impl Single {
         patience: Duration,
         connect: impl Fn() -> RedisResult<ConnectionManager> + Send + Sync + 'static,
     ) -> RedisResult<Self> {
-        let current = Current { manager: connect()?, number: 0, silent_since: None };
+        let current =
+            Current { manager: connect()?, number: 0, silent_since: None, master_at: None };
         Ok(Self { connect: Box::new(connect), patience, current: Mutex::new(current) })
     }
 
@@ -59,26 +64,55 @@ impl Single {
         &self,
         ask: impl AsyncFnOnce(ConnectionManager) -> RedisResult<T>,
     ) -> RedisResult<T> {
-        let (manager, number) = {
+        let now = Instant::now();
+        let (manager, number, is_known) = {
             let mut current = self.current();
             if current.silent_since.is_some_and(|since| since.elapsed() >= self.patience) {
                 current.manager = (self.connect)()?;
                 current.number += 1;
                 current.silent_since = None;
+                current.master_at = None;
             }
-            current.silent_since.get_or_insert_with(Instant::now);
-            (current.manager.clone(), current.number)
+            current.silent_since.get_or_insert(now);
+            let is_known = current.master_at.is_some_and(|at| now - at < MASTER);
+            (current.manager.clone(), current.number, is_known)
         };
-        let answer = ask(manager).await;
+        let answer = if is_known {
+            ask(manager).await
+        } else {
+            // Asked together, before its answer is known: it costs no further way to the server.
+            let (role, answer) = future::join(role(manager.clone()), ask(manager)).await;
+            role.and(answer)
+        };
         let mut current = self.current();
         if current.number == number {
             current.silent_since = None;
+            match &answer {
+                Ok(_) if !is_known => current.master_at = Some(now),
+                // The next connection may lead to another server.
+                Err(error) if error.is_io_error() => current.master_at = None,
+                Ok(_) | Err(_) => {}
+            }
         }
         answer
     }
 }
 
-/// The connections to a cluster. The driver looks for another master where a connection breaks, and
+/// How long a server that was a master is taken for one. It may become a replica while connections
+/// to it last, and what it then says may be older than a revocation.
+const MASTER: Duration = Duration::from_millis(500);
+
+/// Fails unless the server is a master.
+async fn role(mut server: ConnectionManager) -> RedisResult<()> {
+    let told = server.req_packed_command(redis::cmd("INFO").arg("replication")).await?;
+    if durability::is_master(told.extract_error()?) {
+        return Ok(());
+    }
+    let text = "the server is a replica, or does not tell: connect to its master";
+    Err(RedisError::from((ErrorKind::Client, text)))
+}
+
+/// The connections to a cluster. The driver sends every step to a master, and looks for another master where a connection breaks, and
 /// asks the same one again where it is only silent; then everything is connected anew.
 pub(super) struct Cluster {
     client: ClusterClient,

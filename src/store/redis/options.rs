@@ -214,7 +214,8 @@ impl RedisOptions {
             timeout: self.timeout,
             replicas: self.replicas,
         };
-        durability::check_is_master(&link).await?;
+        // The first question: a server that is no master is refused for that.
+        link.everywhere(redis::cmd("INFO").arg("replication")).await?;
         if !self.allow_lossy {
             durability::check(&link).await?;
         }

@@ -453,17 +453,16 @@ impl TokenStore for RedisStore {
         Ok(Some(Box::new(RedisChanges::subscribe(self.0.clone()).await?)))
     }
 
-    async fn generation(&self) -> Result<Option<u64>, StoreError> {
+    async fn generation(&self) -> Result<Vec<u64>, StoreError> {
         let inner = &self.0;
         let _pass = inner.gate.enter()?;
         let count = |shard| async move {
             let mut command = redis::cmd("GET");
-            command.arg(format!("{}:changes", inner.shard(shard)));
-            let told: Option<u64> = inner.link.read(&command).await?;
-            Ok::<_, StoreError>(told.unwrap_or_default())
+            command.arg(format!("{}:revocations", inner.shard(shard)));
+            let counted: Option<u64> = inner.link.read(&command).await?;
+            Ok(counted.unwrap_or_default())
         };
-        let told = stream::iter(0..inner.shards).map(count).buffer_unordered(AT_ONCE);
-        told.try_fold(0, |sum, told| async move { Ok(sum + told) }).await.map(Some)
+        stream::iter(0..inner.shards).map(count).buffered(AT_ONCE).try_collect().await
     }
 
     fn attach(&self, _catalog: &ScopeCatalog) {}

@@ -270,8 +270,8 @@ impl TokenStore for SqliteStore {
         Ok(None)
     }
 
-    async fn generation(&self) -> Result<Option<u64>, StoreError> {
-        self.0.read(steps::generation).map(Some)
+    async fn generation(&self) -> Result<Vec<u64>, StoreError> {
+        self.0.read(steps::generation).map(|counted| vec![counted])
     }
 
     fn attach(&self, _catalog: &ScopeCatalog) {}

@@ -192,7 +192,7 @@ impl TokenStore for Probe {
         self.inner.changes().await
     }
 
-    async fn generation(&self) -> Result<Option<u64>, StoreError> {
+    async fn generation(&self) -> Result<Vec<u64>, StoreError> {
         self.inner.generation().await
     }
 

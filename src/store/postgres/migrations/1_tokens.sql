@@ -69,8 +69,8 @@ CREATE UNIQUE INDEX hallpass_tokens_idempotency
     ON hallpass_tokens (tenant, owner, idempotency_key) WHERE idempotency_key IS NOT NULL;
 
 -- The last use of each token, apart from it, because it is written far more often than all else.
--- Half of each page is left free and no index knows the instant, only its day: so most writes stay
--- on their page and touch no index.
+-- Half of each page is left free and no index knows the instant, only that at which its day began:
+-- so most writes stay on their page and touch no index.
 CREATE TABLE hallpass_uses (
     token TEXT COLLATE "C" NOT NULL PRIMARY KEY
         REFERENCES hallpass_tokens (id) ON DELETE CASCADE,
@@ -78,7 +78,8 @@ CREATE TABLE hallpass_uses (
     last_used_ip TEXT,
     last_used_agent BYTEA,
     last_used_day BIGINT NOT NULL
-        GENERATED ALWAYS AS (coalesce(last_used_at, 0) / 86400000000) STORED,
+        GENERATED ALWAYS AS
+            (coalesce(last_used_at, 0) - coalesce(last_used_at, 0) % 86400000000) STORED,
     -- The token is revoked, and no use of it is noted any more.
     closed BOOLEAN NOT NULL
 ) WITH (fillfactor = 50);

@@ -8,6 +8,7 @@
 --   SHARD:made-from:ID                  set: the ids of the tokens made from a token
 --   SHARD:by:INDEX                      sorted sets of equal scores: all records in an order
 --   SHARD:changes                       how many changes were told
+--   SHARD:revocations                   how many steps revoked something
 --
 -- Instants are decimal numbers of 18 digits, so that they compare as texts do.
 
@@ -92,7 +93,8 @@ end
 local function guard(record)
   local id = record[ID]
   local keys = {token_key(id), owner_key(record[KIND], record[TENANT], record[OWNER]),
-    issued_key(record), children_key(record[PARENT] or id), shard .. ':changes'}
+    issued_key(record), children_key(record[PARENT] or id), shard .. ':changes',
+    shard .. ':revocations'}
   for _, index in ipairs(INDEXES) do
     keys[#keys + 1] = index_key(index)
   end

@@ -37,6 +37,9 @@ for _, old in ipairs(before) do
   tell(new)
   revoked[#revoked + 1] = new[ID]
 end
+if #before > 0 then
+  redis.call('INCR', shard .. ':revocations')
+end
 if members and #members == tonumber(ARGV[10]) then
   revoked[1] = members[#members]
 end
