@@ -132,6 +132,9 @@ pub use token::*;
 ))]
 #[doc = include_str!("../README.md")]
 mod readme {}
+#[cfg(all(doctest, feature = "console", feature = "sqlite"))]
+#[doc = include_str!("../docs/CONSOLE.md")]
+mod console_guide {}
 #[cfg(all(
     doctest,
     feature = "sqlite",

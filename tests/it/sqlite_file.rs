@@ -306,6 +306,13 @@ async fn without_migrations_a_file_is_as_it_was_or_refused() {
     let store = open(&empty).unwrap();
     store.insert(&record(1), &anything()).await.unwrap();
     assert_eq!(store.find(&id(1)).await.unwrap(), Some(record(1)));
+    // Whoever looks after the database may have made the tables without write-ahead logging.
+    let by_hand = directory.path().join("by hand");
+    Connection::open(&by_hand).unwrap().execute_batch(&SqliteStore::schema_sql()).unwrap();
+    drop(open(&by_hand).unwrap());
+    let mode = "PRAGMA journal_mode";
+    let mode = Connection::open(&by_hand).unwrap().query_row(mode, [], |row| row.get(0));
+    assert_eq!(mode, Ok("wal".to_owned()));
 }
 
 #[test]

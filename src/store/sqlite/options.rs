@@ -94,7 +94,7 @@ impl SqliteOptions {
     }
 
     /// Creates and changes no tables: opening a file fails with [`StoreError::Schema`] unless they
-    /// are those of this version.
+    /// are those of this version. Write-ahead logging is turned on all the same.
     pub fn without_migrations(self) -> Self {
         Self { migrates: false, ..self }
     }
@@ -152,13 +152,16 @@ impl SqliteOptions {
             OpenFlags::SQLITE_OPEN_READ_WRITE
         };
         let mut writer = self.connect(path, access)?;
-        if self.read_only || !self.migrates || writer.is_readonly("main")? {
+        // Not a bit of another application's file is changed.
+        if self.read_only || writer.is_readonly("main")? {
             schema::check_current(&writer)?;
-        } else {
-            // Not a bit of another application's file is changed.
+        } else if self.migrates {
             schema::check_file(&writer)?;
             self.switch_to_wal(&writer)?;
             schema::migrate(&mut writer)?;
+        } else {
+            schema::check_current(&writer)?;
+            self.switch_to_wal(&writer)?;
         }
         let access = access & !OpenFlags::SQLITE_OPEN_CREATE;
         let readers: Result<Vec<Connection>, StepError> = (0..self.readers)
