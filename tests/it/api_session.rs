@@ -112,6 +112,25 @@ fn a_csrf_token_is_good_for_its_session_only() {
     assert_eq!(ask("alice.1", &good).status, 201);
 }
 
+/// F26: the app restarts while a page is open. The key is the host's, so the page is still good; what
+/// was confirmed is forgotten.
+#[test]
+fn f26_a_page_outlives_a_restart_and_a_confirmation_does_not() {
+    let told = Site::confirmed().get("alice.1", "/session");
+    let token = told.json["csrf_token"].as_str().unwrap();
+    let restarted = Site::new();
+    let ask = || {
+        let request = Request::post("/pat/tokens")
+            .header("cookie", "s=alice.1")
+            .header("content-type", "application/json")
+            .header("x-csrf-token", token);
+        restarted.send(request, BODY)
+    };
+    assert_eq!(ask().problem(), (403, "confirmation-required"));
+    restarted.confirm("alice.1");
+    assert_eq!(ask().status, 201);
+}
+
 /// C122.
 #[test]
 fn making_a_token_wants_a_fresh_confirmation_of_this_session() {
