@@ -48,7 +48,7 @@ pub(crate) struct Accounts {
     argon2: Argon2<'static>,
     /// What the password of somebody unknown is checked against, so that it takes as long.
     decoy: String,
-    checks: Semaphore,
+    checks: Arc<Semaphore>,
     attempts: Attempts,
     /// What people may do in each product, and what administrators may.
     rights: Vec<(Tenant, ScopeSet, ScopeSet)>,
@@ -87,7 +87,7 @@ impl Accounts {
             all,
             argon2,
             decoy,
-            checks: Semaphore::new(CHECKS_AT_ONCE),
+            checks: Arc::new(Semaphore::new(CHECKS_AT_ONCE)),
             attempts: Attempts::default(),
             rights,
         })
@@ -116,11 +116,14 @@ impl Accounts {
         let known = account.as_ref().map_or(&self.decoy, |account| &account.password_hash).clone();
         let password = password.to_owned();
         let argon2 = self.argon2.clone();
-        let permit = self.checks.acquire().await.ok()?;
-        // Hashing takes tens of milliseconds of pure computing, so it leaves the async threads.
-        let check = move || argon2.verify_password(password.as_bytes(), known.as_str()).is_ok();
+        let permit = Arc::clone(&self.checks).acquire_owned().await.ok()?;
+        // Hashing takes tens of milliseconds of pure computing, so it leaves the async threads. It
+        // goes on where nobody waits for it any more, and keeps its permit until it is done.
+        let check = move || {
+            let _permit = permit;
+            argon2.verify_password(password.as_bytes(), known.as_str()).is_ok()
+        };
         let is_right = tokio::task::spawn_blocking(check).await.ok()?;
-        drop(permit);
         account.filter(|_| is_right)
     }
 }
@@ -153,6 +156,8 @@ impl OwnerDirectory for Accounts {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::super::catalog::catalog;
     use super::*;
 
@@ -169,6 +174,23 @@ mod tests {
         for (name, password) in [("alice", "b"), ("alice", ""), ("nobody", "a"), ("", "")] {
             assert!(accounts.check(name, password).await.is_none(), "{name} {password}");
         }
+    }
+
+    #[test]
+    fn a_check_that_nobody_waits_for_keeps_its_permit_until_it_is_done() {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.max_blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            let accounts = accounts();
+            let (go_on, busy) = std::sync::mpsc::channel::<()>();
+            let busy = tokio::task::spawn_blocking(move || busy.recv());
+            assert!(accounts.check("alice", "a").now_or_never().is_none());
+            assert_eq!(accounts.checks.available_permits(), CHECKS_AT_ONCE - 1);
+            drop(go_on);
+            assert!(busy.await.unwrap().is_err());
+            assert!(accounts.check("alice", "a").await.is_some());
+            assert_eq!(accounts.checks.available_permits(), CHECKS_AT_ONCE);
+        });
     }
 
     #[test]

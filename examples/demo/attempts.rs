@@ -43,15 +43,18 @@ impl Attempts {
     ) -> Result<T, SignInError> {
         let wrong = self.of(peer.map(network), now);
         let mut wrong = wrong.lock().await;
-        if now < wrong.since || now.since(wrong.since) >= WAIT {
+        // A clock that goes back forgets nothing.
+        if now >= wrong.since && now.since(wrong.since) >= WAIT {
             *wrong = Wrong { since: now, count: 0 };
         }
         if wrong.count >= MAX_WRONG {
             return Err(SignInError::TooMany);
         }
-        let made = attempt.await;
-        wrong.count += u32::from(made.is_none());
-        made.ok_or(SignInError::Wrong)
+        // Whoever leaves before the answer has guessed too.
+        wrong.count += 1;
+        let made = attempt.await.ok_or(SignInError::Wrong)?;
+        wrong.count -= 1;
+        Ok(made)
     }
 
     fn of(&self, network: Option<IpAddr>, now: Timestamp) -> Arc<tokio::sync::Mutex<Wrong>> {
@@ -86,6 +89,8 @@ impl fmt::Debug for Attempts {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     fn now() -> Timestamp {
@@ -142,6 +147,28 @@ mod tests {
         let told = all.await;
         let wrong = told.iter().filter(|told| **told == Err(SignInError::Wrong)).count();
         assert_eq!(wrong, MAX_WRONG as usize);
+    }
+
+    #[tokio::test]
+    async fn whoever_leaves_before_the_answer_is_counted() {
+        let attempts = Attempts::default();
+        for _ in 0..MAX_WRONG {
+            let attempt = std::future::pending::<Option<()>>();
+            assert!(attempts.make(None, now(), attempt).now_or_never().is_none());
+        }
+        let right = async { Some(()) };
+        assert_eq!(attempts.make(None, now(), right).await, Err(SignInError::TooMany));
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_goes_back_gives_no_more_guesses() {
+        let attempts = Attempts::default();
+        let earlier = now().saturating_add(-TimeDelta::seconds(1));
+        for _ in 0..MAX_WRONG {
+            assert_eq!(guess(&attempts, "192.0.2.1", false, now()).await, Err(SignInError::Wrong));
+        }
+        let told = guess(&attempts, "192.0.2.1", true, earlier).await;
+        assert_eq!(told, Err(SignInError::TooMany));
     }
 
     #[tokio::test]

@@ -1,69 +1,75 @@
 //! The bound on what an account holds over all products.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use hallpass::store::{
     Admission, Change, Changes, Conflict, Facts, Filter, PageRequest, Purge, Reach, SortKey, Use,
 };
 use hallpass::{
-    Record, Revocation, ScopeCatalog, Status, StoreError, Timestamp, TokenId, TokenStore,
+    Kind, KindSet, Record, Revocation, ScopeCatalog, Status, StoreError, Timestamp, Token, TokenId,
+    TokenStore,
 };
 use tokio::sync::Mutex;
 
-use super::app::LASTING;
+use super::app::QUOTA;
 use super::catalog::Product;
 
-/// A store in which the quota holds over all products, however a token is made. The store inside
-/// bounds what an owner holds of a kind in one product; what it holds elsewhere is counted here,
-/// one insert at a time.
+/// A store in which the quota holds over all products, however a token is made: for personal
+/// tokens and for grants, each of which is an application's token that is refreshed. They are
+/// counted here, one insert at a time.
 #[derive(Debug)]
 pub(crate) struct OverallQuota<S> {
     inner: S,
     inserting: Mutex<()>,
 }
 
+/// What counts. A grant is its first refresh token.
+const COUNTED: KindSet = KindSet::NONE.with(Kind::Personal).with(Kind::Refresh);
+/// Most records that are read of each product: far more than a quota's worth of grants has, each
+/// with its first refresh token and the one in use.
+const MOST: u32 = 4 * QUOTA;
+
 impl<S: TokenStore> OverallQuota<S> {
     pub(crate) fn new(inner: S) -> Self {
         Self { inner, inserting: Mutex::default() }
     }
 
-    /// How many live tokens the owner of a token holds, those aside that the store inside counts.
-    async fn held_elsewhere(
-        &self,
-        record: &Record,
-        limit: u32,
-        now: Timestamp,
-    ) -> Result<u32, StoreError> {
-        let token = &record.token;
-        let page = PageRequest { sort: SortKey::CreatedAt, descending: true, after: None, limit };
-        let mut held = 0;
+    /// Whether the owner of this token holds as much as it may.
+    async fn is_full(&self, token: &Token, now: Timestamp) -> Result<bool, StoreError> {
+        let sort = SortKey::CreatedAt;
+        let page = PageRequest { sort, descending: true, after: None, limit: MOST };
+        let mut held = BTreeSet::new();
         for product in Product::ALL {
             let mut filter = Filter::new(Reach::Owner(product.tenant(), token.owner.clone()));
-            filter.kinds = LASTING;
+            filter.kinds = COUNTED;
             filter.statuses = Some(Status::ALL.into_iter().filter(|s| s.is_live()).collect());
-            let records = self.inner.list(&filter, &page, now).await?;
-            let counted = |other: &&Record| {
-                (&other.token.tenant, other.token.kind) == (&token.tenant, token.kind)
-            };
-            let counted = records.iter().filter(counted).count();
-            held += u32::try_from(records.len() - counted).unwrap_or(u32::MAX);
+            let tokens = self.inner.list_tokens(&filter, &page, now).await?;
+            // All refresh tokens of a grant are one.
+            held.extend(tokens.iter().map(|token| token.parent.unwrap_or(token.id)));
         }
-        Ok(held)
+        Ok(held.len() >= QUOTA as usize)
     }
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl<S: TokenStore> TokenStore for OverallQuota<S> {
     async fn insert(&self, record: &Record, admission: &Admission) -> Result<(), StoreError> {
-        let lasting = LASTING.contains(record.token.kind);
-        let Some(limit) = admission.quota.filter(|_| lasting) else {
+        let token = &record.token;
+        // What a refresh makes has a parent: the grant, which is counted.
+        if !COUNTED.contains(token.kind) || token.parent.is_some() {
             return self.inner.insert(record, admission).await;
-        };
+        }
         let _alone = self.inserting.lock().await;
-        let elsewhere = self.held_elsewhere(record, limit, admission.now).await?;
-        let left = Admission { quota: Some(limit.saturating_sub(elsewhere)), ..*admission };
-        match self.inner.insert(record, &left).await {
+        if !self.is_full(token, admission.now).await? {
+            return self.inner.insert(record, admission).await;
+        }
+        // The store inside still tells what it tells before it looks at the quota.
+        let none = Admission { quota: Some(0), ..*admission };
+        match self.inner.insert(record, &none).await {
             Err(StoreError::Conflict(Conflict::QuotaFull { .. })) => {
-                Err(Conflict::QuotaFull { limit }.into())
+                Err(Conflict::QuotaFull { limit: QUOTA }.into())
             }
             done => done,
         }
@@ -80,6 +86,15 @@ impl<S: TokenStore> TokenStore for OverallQuota<S> {
         now: Timestamp,
     ) -> Result<Vec<Record>, StoreError> {
         self.inner.list(filter, page, now).await
+    }
+
+    async fn list_tokens(
+        &self,
+        filter: &Filter,
+        page: &PageRequest,
+        now: Timestamp,
+    ) -> Result<Vec<Token>, StoreError> {
+        self.inner.list_tokens(filter, page, now).await
     }
 
     async fn update(
@@ -110,6 +125,10 @@ impl<S: TokenStore> TokenStore for OverallQuota<S> {
 
     async fn changes(&self) -> Result<Option<Box<dyn Changes>>, StoreError> {
         self.inner.changes().await
+    }
+
+    async fn generation(&self) -> Result<Vec<u64>, StoreError> {
+        self.inner.generation().await
     }
 
     fn attach(&self, catalog: &ScopeCatalog) {

@@ -42,21 +42,19 @@ pub(crate) async fn list(
     let mut tokens = all(store, &filter, now, list.limit.saturating_add(1)).await?;
     let is_cut = tokens.len() > list.limit;
     tokens.truncate(list.limit);
-    if tokens.is_empty() && !list.json {
-        say("There are no such tokens.");
-        if let (Some(owner), None) = (&list.owner, &list.tenant) {
-            hint_at_tenants(store, owner, now).await?;
-        }
-        return Ok(());
-    }
     if list.json {
         let lines: String = tokens.iter().map(|token| format!("{}\n", json(token, now))).collect();
         print(&lines)?;
-    } else {
+    } else if !tokens.is_empty() {
         print(&as_table(&tokens, now))?;
+    } else if !is_cut {
+        say("There are no such tokens.");
     }
     if is_cut {
         say(&format!("There are more than {}; see --limit.", list.limit));
+    }
+    if let (Some(owner), None) = (&list.owner, &list.tenant) {
+        hint_at_tenants(store, owner, now).await?;
     }
     Ok(())
 }
@@ -272,7 +270,7 @@ fn tell(
 }
 
 /// In which people look for it.
-const ORDER: [&str; 26] = [
+const ORDER: [&str; 28] = [
     "id",
     "name",
     "description",
@@ -294,11 +292,13 @@ const ORDER: [&str; 26] = [
     "rotated_at",
     "overlap_until",
     "suspended_at",
+    "suspended_by",
     "revoked_at",
     "revoked_by",
     "revoked_for",
     "parent",
     "client",
+    "version",
 ];
 
 /// With commas between them; nothing if there are none.

@@ -12,7 +12,8 @@ use chrono::TimeDelta;
 /// How the commands reach the app: its own routes, or whatever it has.
 ///
 /// Who is signed in, and how, is up to the backend; it may [ask](super::ask_password). What it
-/// cannot do it refuses with [`Class::Usage`](super::Class::Usage) and a hint.
+/// cannot do it refuses with [`Class::Usage`](super::Class::Usage) and a hint. Its methods run on
+/// the Tokio runtime that [`Cli::run`](super::Cli::run) is called on.
 #[async_trait]
 pub trait Backend: Send + Sync {
     /// Makes a token.

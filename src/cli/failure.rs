@@ -3,8 +3,12 @@
 use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::client::{BuildError, ClientError, CredentialError, NewFileError};
+
+/// Longest wait that people are told of; beyond that a server hardly means it.
+const LONGEST_HINT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What kind of thing went wrong. Each has an exit code, which stays as it is.
 ///
@@ -141,10 +145,10 @@ impl From<ClientError> for Failure {
         match error.refusal() {
             Some(refusal) => match (&refusal.hint, refusal.retry_after) {
                 (Some(hint), _) => failure.with_hint(hint),
-                (None, Some(wait)) => {
+                (None, Some(wait)) if wait <= LONGEST_HINT => {
                     failure.with_hint(format!("try again in {} seconds", wait.as_secs()))
                 }
-                (None, None) => failure,
+                (None, _) => failure,
             },
             None => failure,
         }

@@ -48,16 +48,19 @@ impl Held {
         Self { noted }
     }
 
+    /// Whether somebody has pressed Ctrl-C since.
+    pub(super) fn is_pressed(&self) -> bool {
+        self.noted.is_some_and(|noted| noted.pressed.load(Ordering::SeqCst))
+    }
+
     /// Ends when somebody presses Ctrl-C.
     pub(super) async fn pressed(&self) {
-        match self.noted {
-            Some(noted) => {
-                while !noted.pressed.load(Ordering::SeqCst) {
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
+        if self.noted.is_none() {
             // The signal ends the program.
-            None => std::future::pending().await,
+            return std::future::pending().await;
+        }
+        while !self.is_pressed() {
+            tokio::time::sleep(PAUSE).await;
         }
     }
 }
@@ -87,6 +90,11 @@ impl Noted {
 impl Held {
     pub(super) fn new() -> Self {
         Self {}
+    }
+
+    /// Never: Ctrl-C ends the program.
+    pub(super) fn is_pressed(&self) -> bool {
+        false
     }
 
     /// Never ends: Ctrl-C ends the program.

@@ -48,7 +48,8 @@ impl<P: CommandFactory + FromArgMatches> Cli<P> {
         parse(self.command(), &instead)
     }
 
-    /// Runs a command; the exit code is 0 or that of a [`Class`].
+    /// Runs a command; the exit code is 0 or that of a [`Class`]. It needs a Tokio runtime with
+    /// time enabled.
     pub async fn run(&self, command: Command, backend: &dyn Backend) -> ExitCode {
         match self.try_run(command, backend).await {
             Ok(()) => ExitCode::SUCCESS,

@@ -56,8 +56,14 @@ fn ask_line(question: &str, what: &str, otherwise: &str) -> Result<String, Failu
 
 fn prompt(question: &str, config: ConfigBuilder) -> io::Result<String> {
     // The library raises the signal before the terminal is as it was.
-    let _held = Held::new();
-    rpassword::prompt_password_with_config(question, config.build())
+    let held = Held::new();
+    let answer = rpassword::prompt_password_with_config(question, config.build());
+    // A signal that nobody typed does not end the reading, but nothing answered after it counts.
+    if held.is_pressed() {
+        drop(answer.map(Zeroizing::new));
+        return Err(io::ErrorKind::Interrupted.into());
+    }
+    answer
 }
 
 fn unanswered(error: &io::Error, what: &str, otherwise: &str) -> Failure {

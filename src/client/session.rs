@@ -37,7 +37,8 @@ struct State {
     /// Renewals that came to an end, and how the last one did.
     attempts: u64,
     failure: Option<ClientError>,
-    not_before: Option<Timestamp>,
+    /// When a renewal last failed.
+    failed_at: Option<Timestamp>,
     /// When a token was last refused and forgotten.
     rejected_at: Option<Timestamp>,
 }
@@ -67,7 +68,8 @@ impl Session {
             let state = self.state();
             let good = state.held.as_ref().filter(|held| now < held.ends_at);
             if let Some(held) = good
-                && (now < held.renew_at || state.not_before.is_some_and(|then| now < then))
+                && (now < held.renew_at
+                    || state.failed_at.is_some_and(|then| is_soon_after(then, now)))
             {
                 return Ok(held.token.clone());
             }
@@ -102,13 +104,13 @@ impl Session {
             Ok((token, seconds)) => {
                 let held = Held::new(token, asked_at, seconds);
                 let token = held.token.clone();
-                (state.held, state.failure, state.not_before) = (Some(held), None, None);
+                (state.held, state.failure, state.failed_at) = (Some(held), None, None);
                 Ok(token)
             }
             Err(failure) => {
-                state.not_before = Some(self.clock.now().saturating_add(PAUSE));
-                state.failure = Some(failure.clone());
                 let now = self.clock.now();
+                state.failed_at = Some(now);
+                state.failure = Some(failure.clone());
                 // An outage of whoever renews is none of the old token.
                 let old = state.held.as_ref().filter(|held| now < held.ends_at);
                 old.map(|held| held.token.clone()).ok_or(failure)
@@ -127,7 +129,7 @@ impl Session {
         if !state.held.as_ref().is_some_and(is_held) {
             return true;
         }
-        if state.rejected_at.is_some_and(|then| now < then.saturating_add(PAUSE)) {
+        if state.rejected_at.is_some_and(|then| is_soon_after(then, now)) {
             return false;
         }
         state.held = None;
@@ -152,6 +154,12 @@ impl Held {
         };
         Self { token: Arc::new(token), renew_at: after(seconds - ahead), ends_at: after(seconds) }
     }
+}
+
+/// Whether the pause after an instant lasts. Where the clock went back it does not: nobody knows
+/// how long ago that instant was.
+fn is_soon_after(then: Timestamp, now: Timestamp) -> bool {
+    then <= now && now < then.saturating_add(PAUSE)
 }
 
 #[cfg(test)]
@@ -302,6 +310,27 @@ mod tests {
         }
         // Ten seconds, and a new token every five.
         assert_eq!((server.asked(), refused), (3, 98));
+    }
+
+    #[tokio::test]
+    async fn no_pause_lasts_until_a_clock_that_went_back_catches_up() {
+        let (clock, session) = world();
+        let server = Server::default();
+        let first = session.token(|| server.renew()).await.unwrap();
+        clock.advance(TimeDelta::hours(1));
+        let _ = session.reject(&first);
+        clock.advance(-TimeDelta::hours(1));
+        let second = session.token(|| server.renew()).await.unwrap();
+        assert!(session.reject(&second));
+        let third = session.token(|| server.renew()).await.unwrap();
+        assert!(!session.reject(&third));
+
+        clock.advance(TimeDelta::seconds(95));
+        server.is_down.store(true, Ordering::SeqCst);
+        assert_eq!(token(&session, &server).await, "t3");
+        clock.advance(-TimeDelta::seconds(10));
+        assert_eq!(token(&session, &server).await, "t3");
+        assert_eq!(server.asked(), 5);
     }
 
     #[tokio::test]

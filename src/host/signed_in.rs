@@ -73,6 +73,10 @@ impl SignedIn {
     /// `session` is what the host knows the session by: at least as hard to guess as the session
     /// cookie, and another one after every sign-in, sign-out and change of the password. CSRF
     /// tokens and confirmations are bound to a digest of it; it is not kept itself.
+    ///
+    /// Give the id that the host has stored, always in one spelling, and the same until then.
+    /// Wrong passwords are counted by it: whoever could change it, say by sending the cookie in
+    /// other letters, would guess on for ever.
     #[must_use]
     pub fn new(owner: Owner, session: impl AsRef<[u8]>) -> Self {
         let session = blake3::derive_key("hallpass 2026-11-22 host session v1", session.as_ref());

@@ -12,6 +12,7 @@ use crate::world::{Case, Done, World, done, refused};
 
 pub(crate) const CASES: &[Case] = &[
     ("operators_find_and_revoke_while_the_app_runs", find_and_revoke),
+    ("what_is_known_of_a_token_is_shown", shows_everything),
     ("who_is_takes_an_id_or_a_text_from_standard_input", who_is),
     ("who_is_says_which_pepper_is_missing", peppers),
     ("nothing_is_changed_without_a_word", nothing_without_a_word),
@@ -71,6 +72,14 @@ fn find_and_revoke(world: &World) {
     let said = "alice has live tokens in another tenant: --tenant playground\n";
     let none = done(&mut admin(world, &demo, &["list", "--owner", "alice"]));
     assert_eq!((none.code, none.err), (0, format!("There are no such tokens.\n{said}")));
+    let list = ["list", "--owner", "alice", "--json"];
+    let none = done(&mut admin(world, &demo, &list));
+    assert_eq!((none.out.as_str(), none.err.as_str()), ("", said));
+    let none = done(&mut admin(world, &demo, &["list", "--limit", "0"]));
+    assert_eq!(
+        (none.out.as_str(), none.err.as_str()),
+        ("", "There are more than 0; see --limit.\n")
+    );
     let none = done(&mut admin(world, &demo, &["revoke-owner", "alice", "--yes"]));
     assert_eq!((none.code, none.err), (0, format!("There is nothing to revoke.\n{said}")));
 
@@ -106,6 +115,29 @@ fn find_and_revoke(world: &World) {
     assert_eq!((again.code, again.err.as_str()), (0, "There is nothing to revoke.\n"));
     let typo = ["revoke", "0000000000000001", "--yes"];
     refused(&mut admin(world, &demo, &typo), 6, "error: there is no token 0000000000000001\n");
+}
+
+fn shows_everything(world: &World) {
+    let path = world.home().join("suspended.sqlite");
+    let id = run(async {
+        let hallpass = Hallpass::builder(SqliteStore::open(&path).unwrap())
+            .brand("acme")
+            .catalog(ScopeCatalog::of(["a"]).unwrap())
+            .build()
+            .unwrap();
+        let issued = hallpass.issue(Issue::new("ci").owner("alice").scopes(["a"])).await.unwrap();
+        hallpass.suspend(&issued.token.id).await.unwrap().id.to_string()
+    });
+    let show = done(&mut admin(world, &path, &["show", &id]));
+    assert!(show.out.contains("suspended_by:  system\n"), "{}", show.out);
+    // What is told to programs is told to people, where there is something to tell.
+    let told = done(&mut admin(world, &path, &["show", "--json", &id]));
+    let told: Value = serde_json::from_str(&told.out).unwrap();
+    for (name, value) in told.as_object().unwrap() {
+        let is_told = !value.is_null() && value.as_array().is_none_or(|all| !all.is_empty());
+        let line = format!("{name}:");
+        assert_eq!(show.out.lines().any(|shown| shown.starts_with(&line)), is_told, "{name}");
+    }
 }
 
 fn who_is(world: &World) {

@@ -224,6 +224,14 @@ fn busy(world: &World) {
     let mut list = world.playground(&["user", "pat", "list"]);
     let said = "error: Service Unavailable (503)\nhint: try again in 3600 seconds\n";
     refused(list.env("PLAYGROUND_SERVER", &server), 8, said);
+    // Nobody is told to wait for ages.
+    let server = answering(
+        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 99999999999999999999\r\n\
+         Content-Length: 0\r\nConnection: close\r\n\r\n",
+    );
+    let mut list = world.playground(&["user", "pat", "list"]);
+    let said = "error: Service Unavailable (503)\n";
+    refused(list.env("PLAYGROUND_SERVER", &server), 8, said);
     let server =
         answering("HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\n<html>");
     let said = format!(

@@ -151,6 +151,18 @@ fn revoking_is_confirmed(world: &World) {
         let said = ends_with(session, 1);
         assert!(said.contains("not confirmed, so nothing was changed"), "{said}");
     }
+    // A signal that nobody typed is no answer, and no answer after it counts.
+    let mut signalled = world.shell(&format!("echo $$; exec hallpass_admin revoke {id}"));
+    signalled.env("HALLPASS_DATABASE", &database);
+    let mut session = open(signalled);
+    let process = session.read_line().unwrap();
+    session.exp_string("Revoke 1 token for good? [y/N] ").unwrap();
+    let signal = Command::new("kill").args(["-INT", process.trim()]).status();
+    assert!(signal.unwrap().success());
+    session.send_line("y").unwrap();
+    let said = session.exp_eof().unwrap();
+    let ended = how_it_ended(&session);
+    assert!(ended.contains("SIGINT") && said.contains("interrupted"), "{ended}: {said}");
     assert_eq!(world.login(&token).code, 0);
     // The login made a second one.
     assert_eq!(done(&mut world.program("playground", &["logout"])).code, 0);

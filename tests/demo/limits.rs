@@ -47,6 +47,36 @@ fn wrong_passwords_are_counted_wherever_they_are_sent() {
 }
 
 #[test]
+fn tokens_of_applications_count_too() {
+    let demo = Demo::start();
+    let application = || {
+        let body = json!({ "description": "app", "scope": "write", "application": 1 });
+        demo.post(AUTOMATION).user("alice").json(&body)
+    };
+    let refresh = |token: &str| {
+        let form = format!("grant_type=refresh_token&client_id=1&refresh_token={token}");
+        demo.post("/oauth/token").form(&form).expect(200).json()
+    };
+    let first = application().expect(201).json();
+    for number in 1..25 {
+        demo.token("alice", DATA, &json!({ "name": format!("n{number}"), "scopes": ["openid"] }));
+    }
+    for _ in 25..49 {
+        application().expect(201);
+    }
+    // Refreshing takes no room, and goes on where there is none.
+    let renewed = refresh(text(&first, "refresh_token"));
+    application().expect(201);
+    assert_eq!(application().expect(409).json()["type"], "urn:demo:problem:quota-full");
+    demo.post(PATS).user("alice").json(&json!({ "name": "over" })).expect(409);
+    refresh(text(&renewed, "refresh_token"));
+    let path = format!("{AUTOMATION}{}/", text(&first, "id"));
+    demo.ask("DELETE", &path).user("alice").expect(204);
+    application().expect(201);
+    application().expect(409);
+}
+
+#[test]
 fn tokens_made_in_the_console_count_too() {
     let demo = Demo::start();
     let (head, ()) = http::Request::get("/").body(()).unwrap().into_parts();
