@@ -91,11 +91,16 @@ pub struct Policy {
     /// [`Event::Expiring`](crate::Event::Expiring) for each. A notice that is missed is given until
     /// the next one is due, the last one for a day; one whose time came before the token got its
     /// secret or its end is not given. Personal and application tokens are told of, by their own
-    /// end.
+    /// end. A node without an event sink leaves notices to others; one with
+    /// [`NoEvents`](crate::NoEvents) swallows those it takes.
     pub expiry_notices: Vec<TimeDelta>,
     /// How long a personal or application token may go unused before
     /// [`maintain`](crate::Hallpass::maintain) revokes it; `None`, for as long as it lives. At least
-    /// a day. It is counted from the last use, the last rotation or the issue, whichever is latest.
+    /// a day, longer than `max_exchange_lifetime`, and longer than `last_use_interval` and an hour:
+    /// an exchange counts as a use of the token, what is done with the access token does not. It is
+    /// counted from the last use, the last rotation, the issue or the first instant at which the
+    /// token is valid, whichever is latest. Call `maintain` on every node: what was used on a node
+    /// that does not is revoked.
     pub max_idle: Option<TimeDelta>,
     /// How long ended tokens are kept; 90 days. Keep them at least as long as the oldest backup.
     pub retention: TimeDelta,
@@ -193,7 +198,12 @@ impl Policy {
         {
             return Err(PolicyError::Notices);
         }
-        if self.max_idle.is_some_and(|longest| longest < TimeDelta::days(1)) {
+        let unwritten = self.last_use_interval.checked_add(&TimeDelta::hours(1));
+        if self.max_idle.is_some_and(|longest| {
+            longest < TimeDelta::days(1)
+                || longest <= self.max_exchange_lifetime
+                || unwritten.is_none_or(|unwritten| longest <= unwritten)
+        }) {
             return Err(PolicyError::Idle);
         }
         Ok(())
@@ -421,7 +431,10 @@ pub enum PolicyError {
     #[error("expiry notices are at most 8 spans of time, the longest first")]
     Notices,
     /// A token that is idle too soon.
-    #[error("max_idle is at least a day")]
+    #[error(
+        "max_idle is at least a day, longer than max_exchange_lifetime, and longer than \
+         last_use_interval and an hour"
+    )]
     Idle,
 }
 

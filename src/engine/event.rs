@@ -57,7 +57,8 @@ pub enum Event {
     },
     /// A token is about to end, or has just ended: its owner should be told. Each of policy's
     /// [notices](crate::Policy::expiry_notices) is given once for an end, however many nodes there
-    /// are; twice only where a node ended between giving it and noting that.
+    /// are; again where a node ended, or its store failed, between giving it and noting that. Token,
+    /// end and lead tell that it is the same.
     Expiring {
         /// The token.
         token: Subject,
@@ -223,7 +224,9 @@ pub trait EventSink: fmt::Debug + Send + Sync + 'static {
     fn emit(&self, at: Timestamp, event: &Event);
 }
 
-/// Forgets every event.
+/// Forgets every event. An engine with it counts as one that somebody listens to: it takes its
+/// share of the [expiry notices](crate::Policy::expiry_notices), and nobody hears of those. Give
+/// no sink to leave them to other nodes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoEvents;
 

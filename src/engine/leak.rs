@@ -88,7 +88,7 @@ impl Hallpass {
             return Ok(None);
         };
         let error = match engine.presented(&text, now).await {
-            Ok((facts, presented)) => return Ok(Some(Leaked { text, facts, presented, leak })),
+            Ok((facts, presented)) => return Ok(Some(Leaked::new(text, facts, presented, leak))),
             Err(error) => error,
         };
         // What anybody may put in public is no refusal of anything.
@@ -102,12 +102,14 @@ impl Hallpass {
         }
     }
 
-    /// Ends a leaked token with what was made from it.
+    /// Ends a leaked token with what was made from it. An owner who was told before is not
+    /// told again.
     pub(crate) async fn end_leaked(&self, leaked: &Leaked<'_>) -> Result<(), Outage> {
         let engine = &*self.0;
         let now = engine.clock.now();
         let mark = (leaked.leak.actor(), RevocationReason::Leaked);
-        if !engine.end(&leaked.facts, mark, now).await?.is_empty() {
+        let ended = engine.end(&leaked.facts, mark, now).await?;
+        if !ended.is_empty() && !leaked.is_told {
             engine.events.emit(now, &leaked.event());
         }
         Ok(())
@@ -117,7 +119,7 @@ impl Hallpass {
     /// than one by one. What was made from them is refused from then on and has yet to be
     /// [ended](Self::end_leaked), each by itself; so have they, if this fails.
     #[cfg(feature = "scan")]
-    pub(crate) async fn end_leaked_at_once(&self, found: &[Leaked<'_>]) -> Result<(), Outage> {
+    pub(crate) async fn end_leaked_at_once(&self, found: &mut [Leaked<'_>]) -> Result<(), Outage> {
         let engine = &*self.0;
         let now = engine.clock.now();
         let live = found.iter().filter(|leaked| leaked.facts.revoked_for.is_none());
@@ -128,10 +130,13 @@ impl Hallpass {
         filter.ids = Some(live.map(|leaked| leaked.facts.id).collect());
         let mark = (first.leak.actor(), RevocationReason::Leaked);
         let revoked = engine.revoke(filter, mark, now).await?;
-        let mut revoked: HashSet<TokenId> = revoked.into_iter().collect();
+        let revoked: HashSet<TokenId> = revoked.into_iter().collect();
+        let mut told = HashSet::new();
         for leaked in found {
+            let id = leaked.facts.id;
+            leaked.is_told = revoked.contains(&id);
             // The same one may have been found twice.
-            if revoked.remove(&leaked.facts.id) {
+            if leaked.is_told && told.insert(id) {
                 engine.events.emit(now, &leaked.event());
             }
         }
@@ -145,9 +150,15 @@ pub(crate) struct Leaked<'a> {
     facts: Facts,
     presented: Presented,
     leak: Leak<'a>,
+    /// Whether its owner was told already.
+    is_told: bool,
 }
 
-impl Leaked<'_> {
+impl<'a> Leaked<'a> {
+    fn new(text: TokenText<'a>, facts: Facts, presented: Presented, leak: Leak<'a>) -> Self {
+        Self { text, facts, presented, leak, is_told: false }
+    }
+
     fn event(&self) -> Event {
         let leak = &self.leak;
         Event::Leaked {

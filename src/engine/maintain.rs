@@ -33,8 +33,9 @@ impl Hallpass {
     /// Writes the last uses that wait, gives the [expiry notices](crate::Policy::expiry_notices)
     /// that are due, once an hour revokes what was [idle](crate::Policy::max_idle) for too long,
     /// and removes records that ended longer ago than policy keeps them. Call it every half minute
-    /// or so, on every node or on one; missing a call loses nothing but, when more than 65,536
-    /// tokens were used meanwhile, the last use of some.
+    /// or so on every node: last uses wait in the memory of the node that saw them, no other can
+    /// write them, and a token whose uses are not written looks idle. Missing a call loses nothing
+    /// but, when more than 65,536 tokens were used meanwhile, the last use of some.
     ///
     /// # Errors
     /// [`StoreError`] if the store failed; what was not done is done next time.

@@ -37,7 +37,10 @@ impl JwkSet {
                 keys.push(key);
             }
         }
-        if keys.is_empty() || keys.len() > KeyRing::MAX_KEYS {
+        if keys.is_empty() {
+            return Err(KeysError::Empty);
+        }
+        if keys.len() > KeyRing::MAX_KEYS {
             return Err(KeysError::Malformed);
         }
         Ok(Self(keys))
@@ -52,9 +55,12 @@ impl JwkSet {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeysError {
-    /// Not a set of public keys that can be used.
+    /// Not a set of public keys, or one of too many.
     #[error("not a usable JWK set")]
     Malformed,
+    /// A set without any key that can be used.
+    #[error("the JWK set holds no usable key")]
+    Empty,
     /// A private key was published. Everybody can sign with it.
     #[error("the JWK set holds a private key")]
     Private,
@@ -70,9 +76,10 @@ impl Document for JwkSet {
         Self::parse(bytes)
     }
 
-    /// A place that shows a private key takes the public one back.
+    /// A place that shows a private key takes the public one back, and so does one that shows a
+    /// set without it, even if no other key is left.
     fn withdraws(error: &KeysError) -> bool {
-        matches!(error, KeysError::Private)
+        matches!(error, KeysError::Private | KeysError::Empty)
     }
 }
 

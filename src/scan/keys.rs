@@ -131,7 +131,7 @@ struct State {
     tried_at: Option<Timestamp>,
     /// When that was last done for want of a key.
     sought_at: Option<Timestamp>,
-    /// Whether the last try failed, or was given up.
+    /// Whether the last try failed, or is under way.
     failed: bool,
 }
 
@@ -214,19 +214,22 @@ impl Fetched {
         }
     }
 
-    /// Fetches the keys, and tells what is known of one then.
+    /// Fetches the keys, and tells what is known of one then. Needs the turn.
     async fn fetch(&self, id: &str, now: Timestamp) -> Result<Option<Arc<PartnerKey>>, NoKeys> {
+        let mut unfinished = Unfinished { state: &self.state, before: None };
         let held = {
             let mut state = self.lock();
             let held = state.held(now).map(|(set, _)| Arc::clone(set));
-            // Set before, so that a try that is given up counts too.
+            unfinished.before = Some((state.tried_at, state.sought_at, state.failed));
             (state.tried_at, state.failed) = (Some(now), true);
             if held.as_ref().is_some_and(|held| held.find(id).is_none()) {
                 state.sought_at = Some(now);
             }
             held
         };
-        let fetched = self.fetch.fetch().await.ok().and_then(|bytes| KeySet::parse(&bytes).ok());
+        let fetched = self.fetch.fetch().await;
+        unfinished.before = None;
+        let fetched = fetched.ok().and_then(|bytes| KeySet::parse(&bytes).ok());
         match fetched {
             Some(set) => {
                 let set = Arc::new(set);
@@ -245,5 +248,22 @@ impl Fetched {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes back what was noted of a try that is given up: one that had no outcome did not fail, and
+/// whoever hangs up must not keep the keys from others.
+struct Unfinished<'a> {
+    state: &'a Mutex<State>,
+    /// `tried_at`, `sought_at` and `failed` before the try, until it has an outcome.
+    before: Option<(Option<Timestamp>, Option<Timestamp>, bool)>,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if let Some(before) = self.before {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            (state.tried_at, state.sought_at, state.failed) = before;
+        }
     }
 }

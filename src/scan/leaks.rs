@@ -113,7 +113,7 @@ impl Inner {
             }
         }
         // Whatever became of this, each is ended by itself too.
-        let _ = self.hallpass.end_leaked_at_once(&found).await;
+        let _ = self.hallpass.end_leaked_at_once(&mut found).await;
         let mut tokens = known.iter_mut().filter(|known| **known == Some(true));
         for few in found.chunks(AT_ONCE) {
             let ended = join_all(few.iter().map(async |leaked| {

@@ -18,7 +18,7 @@ use hallpass::{
 };
 use serde_json::{Value, json};
 
-use crate::world::{Fault, Step, World, ci, micro, run, start};
+use crate::world::{Fault, Step, World, ci, micro, poll_once, run, start};
 
 pub(crate) const ISSUER: &str = "https://acme.example";
 
@@ -672,6 +672,7 @@ fn f09_a_published_key_survives_a_restart() {
 struct Fetcher {
     json: std::sync::Mutex<Vec<u8>>,
     broken: std::sync::atomic::AtomicBool,
+    hangs: std::sync::atomic::AtomicBool,
     count: AtomicUsize,
 }
 
@@ -681,6 +682,7 @@ impl Fetcher {
         Arc::new(Self {
             json: std::sync::Mutex::new(json),
             broken: false.into(),
+            hangs: false.into(),
             count: AtomicUsize::new(0),
         })
     }
@@ -694,6 +696,9 @@ impl Fetcher {
 impl Fetch for Fetcher {
     async fn fetch(&self) -> Result<Vec<u8>, FetchError> {
         self.count.fetch_add(1, Ordering::SeqCst);
+        if self.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         if self.broken.load(Ordering::SeqCst) {
             return Err(FetchError::other("unplugged"));
         }
@@ -716,7 +721,7 @@ fn keys_are_cached_and_outlive_an_outage_for_a_day() {
         assert!(matches!(verify(), Err(JwtError::Keys(KeysError::Fetch(_)))));
     }
     assert_eq!(fetcher.count(), 1, "without any keys, a short one");
-    mint.world.advance(TimeDelta::seconds(1));
+    mint.world.advance(TimeDelta::seconds(10));
     fetcher.broken.store(false, Ordering::SeqCst);
     assert!(verify().is_ok() && verify().is_ok());
     assert_eq!(fetcher.count(), 2);
@@ -732,7 +737,7 @@ fn keys_are_cached_and_outlive_an_outage_for_a_day() {
     assert!(matches!(verify(), Err(JwtError::Keys(_))));
     // HTML, nothing, too much, and a key that was never to be shown.
     fetcher.broken.store(false, Ordering::SeqCst);
-    for junk in ["<html>", "", "{\"keys\":[]}", "{\"keys\":{}}", &" ".repeat(65 * 1024)] {
+    for junk in ["<html>", "", "[]", "{\"keys\":{}}", &" ".repeat(65 * 1024)] {
         *fetcher.json.lock().unwrap() = junk.as_bytes().to_vec();
         mint.world.advance(TimeDelta::minutes(1));
         assert!(matches!(verify(), Err(JwtError::Keys(KeysError::Malformed))), "{junk:.20}");
@@ -745,6 +750,60 @@ fn keys_are_cached_and_outlive_an_outage_for_a_day() {
     *fetcher.json.lock().unwrap() = keys.into_bytes();
     mint.world.advance(TimeDelta::minutes(1));
     assert!(verify().is_ok());
+}
+
+#[test]
+fn a_set_without_a_usable_key_takes_the_old_ones_back() {
+    let mint = Mint::new();
+    let keys = mint.issuer.keys().jwks(mint.world.now());
+    for (set, why) in [
+        (r#"{"keys":[]}"#.to_owned(), "no key"),
+        (r#"{"keys":[{"kty":"oct","kid":"a"}]}"#.to_owned(), "one of another kind"),
+        (keys.replace("P-256", "P-384"), "one on another curve"),
+    ] {
+        let fetcher = Fetcher::of(&mint);
+        let verifier = JwtVerifier::fetching(ISSUER, "us", Arc::clone(&fetcher))
+            .clock(Arc::clone(&mint.world.clock));
+        let verify = || {
+            let text = mint.signed(&mint.header().to_string(), &mint.claims().to_string());
+            run(verifier.verify(&text))
+        };
+        assert!(verify().is_ok());
+        assert!(matches!(JwkSet::parse(set.as_bytes()), Err(KeysError::Empty)), "{why}");
+        *fetcher.json.lock().unwrap() = set.into_bytes();
+        mint.world.advance(TimeDelta::minutes(5));
+        assert!(matches!(verify(), Err(JwtError::Keys(KeysError::Empty))), "{why}");
+        // Nor does a failure bring them back.
+        fetcher.broken.store(true, Ordering::SeqCst);
+        for _ in 0..3 {
+            assert!(matches!(verify(), Err(JwtError::Keys(_))), "{why}");
+            mint.world.advance(TimeDelta::minutes(1));
+        }
+        fetcher.broken.store(false, Ordering::SeqCst);
+        *fetcher.json.lock().unwrap() = keys.clone().into_bytes();
+        mint.world.advance(TimeDelta::minutes(1));
+        assert!(verify().is_ok(), "{why}");
+    }
+}
+
+#[test]
+fn keys_that_somebody_gave_up_to_fetch_are_fetched_by_the_next() {
+    let mint = Mint::new();
+    let fetcher = Fetcher::of(&mint);
+    let verifier = JwtVerifier::fetching(ISSUER, "us", Arc::clone(&fetcher))
+        .clock(Arc::clone(&mint.world.clock));
+    for asked in [2, 4] {
+        let text = mint.signed(&mint.header().to_string(), &mint.claims().to_string());
+        fetcher.hangs.store(true, Ordering::SeqCst);
+        let mut given_up = Box::pin(verifier.verify(&text));
+        assert!(poll_once(&mut given_up).is_pending());
+        drop(given_up);
+        fetcher.hangs.store(false, Ordering::SeqCst);
+        assert!(run(verifier.verify(&text)).is_ok());
+        assert_eq!(fetcher.count(), asked);
+        // The second time there are old ones.
+        mint.world.advance(TimeDelta::minutes(5));
+    }
 }
 
 #[cfg(feature = "oauth")]

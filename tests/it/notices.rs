@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use hallpass::{
-    Actor, BuildError, Edit, Event, EventSink, Exchange, Expiry, Hallpass, Issued, Policy,
-    PolicyError, RevocationReason, Rotate, ScopeCatalog, Timestamp,
+    Actor, BuildError, Edit, Event, EventSink, Exchange, Expiry, Hallpass, Issued, ManualClock,
+    Policy, PolicyError, RevocationReason, Rotate, ScopeCatalog, Timestamp,
 };
 
-use crate::world::{Fault, Probe, Recorder, Step, World, ci, micro, run, stores, together};
+use crate::world::{
+    Fault, Probe, Recorder, Step, World, ci, micro, poll_once, run, stores, together,
+};
 
 /// No notice.
 const NOTHING: [i64; 0] = [];
@@ -185,6 +187,25 @@ fn a_notice_is_not_lost_with_the_node_that_took_it_on_itself() {
     assert_eq!(told(&world.events), [30]);
 }
 
+#[test]
+fn a_claim_of_a_node_whose_clock_is_ahead_holds() {
+    // A claim as far ahead as it lasts is nobody's, or it would hold for ever.
+    for (ahead, waits) in [(2, vec![(0, 0), (6, 0), (1, 1)]), (5, vec![(0, 1)])] {
+        let world = World::new();
+        living(&world, "ci", 100);
+        world.advance(days(70));
+        let clock = ManualClock::at(world.now().saturating_add(TimeDelta::minutes(ahead)));
+        let other = world.again(|builder| builder.clock(clock));
+        world.store.breaks(Step::Update, Fault::Loses);
+        assert!(run(other.maintain()).is_err());
+        world.store.heals();
+        for (wait, given) in waits {
+            world.advance(TimeDelta::minutes(wait));
+            assert_eq!(run(world.hallpass.maintain()).unwrap().notices, given, "{ahead} {wait}");
+        }
+    }
+}
+
 /// Breaks the store once a notice was given, as a node does that ends right then.
 #[derive(Debug)]
 struct Last(Arc<Probe>, Recorder);
@@ -307,13 +328,67 @@ fn a_use_that_is_not_yet_written_counts() {
 }
 
 #[test]
+fn a_use_on_another_node_counts_once_that_node_wrote_it() {
+    let policy = Policy { max_idle: Some(days(1)), ..Policy::default() };
+    for (writes, idle) in [(true, 0), (false, 1)] {
+        let world = World::with(|own| *own = policy.clone());
+        let issued = living(&world, "ci", 300);
+        let other = world.again(|builder| builder.policy(policy.clone()));
+        world.advance(days(2));
+        let context = hallpass::Context::default();
+        assert!(run(other.verify(issued.plain.expose(), &context)).is_ok());
+        if writes {
+            run(other.maintain()).unwrap();
+        }
+        assert_eq!(run(world.hallpass.maintain()).unwrap().idle, idle);
+    }
+}
+
+#[test]
+fn a_token_is_not_idle_before_it_is_valid() {
+    for store in stores() {
+        let world = World::on(store(), |policy| policy.max_idle = Some(days(90)));
+        let later = world.now().saturating_add(days(100));
+        let late = |name| ci(name).expiry(Expiry::In(days(300))).not_before(later.to_utc());
+        let (waiting, suspended) = (world.issue(late("waiting")), world.issue(late("suspended")));
+        run(world.hallpass.suspend(&suspended.token.id)).unwrap();
+        for (wait, idle) in [(days(95), 0), (days(95), 0), (micro(), 2)] {
+            world.advance(wait);
+            let another = world.again(|builder| builder.policy(world.hallpass.policy().clone()));
+            assert_eq!(run(another.maintain()).unwrap().idle, idle);
+        }
+        assert!(world.get(&waiting).revocation.is_some());
+    }
+}
+
+#[test]
+fn a_token_that_is_regenerated_between_two_looks_is_not_revoked() {
+    let world = World::with(|policy| {
+        policy.max_idle = Some(days(90));
+        policy.expiry_notices = Vec::new();
+    });
+    let (unused, rotated) = (living(&world, "unused", 300), living(&world, "rotated", 300));
+    world.advance(days(91));
+    world.store.yields(true);
+    let mut round = Box::pin(world.hallpass.maintain());
+    // The first look waits before its answer is read.
+    for _ in 0..2 {
+        assert!(poll_once(&mut round).is_pending());
+    }
+    assert_eq!((world.store.calls(Step::List), world.store.calls(Step::Revoke)), (1, 0));
+    let fresh = run(world.hallpass.rotate(&rotated.token.id, Rotate::new())).unwrap();
+    assert_eq!(run(round).unwrap().idle, 1);
+    assert!(world.get(&unused).revocation.is_some());
+    assert!(world.verify(fresh.plain.expose()).is_ok());
+}
+
+#[test]
 fn nothing_is_idle_unless_policy_says_so_and_exchanged_tokens_never_are() {
     let world = World::new();
     living(&world, "ci", 300);
     world.advance(days(299));
     assert_eq!(run(world.hallpass.maintain()).unwrap().idle, 0);
     let world = World::with(|policy| {
-        policy.max_idle = Some(days(1));
         policy.exchange_lifetime = days(3);
         policy.max_exchange_lifetime = days(3);
     });
@@ -323,7 +398,10 @@ fn nothing_is_idle_unless_policy_says_so_and_exchanged_tokens_never_are() {
         run(world.hallpass.exchange(parent.plain.expose(), &context, Exchange::new())).unwrap();
     world.advance(days(1) + micro());
     assert!(world.accepts(&parent));
-    assert_eq!(run(world.hallpass.maintain()).unwrap().idle, 0);
+    run(world.hallpass.maintain()).unwrap();
+    let policy = Policy { max_idle: Some(days(1)), ..Policy::default() };
+    let stricter = world.again(|builder| builder.policy(policy));
+    assert_eq!(run(stricter.maintain()).unwrap().idle, 0);
     assert!(world.accepts(&child));
 }
 
@@ -345,6 +423,20 @@ fn a_policy_that_tells_nonsense_is_refused() {
     let nine = |p: &mut Policy| p.expiry_notices = (0..9).rev().map(TimeDelta::days).collect();
     assert_eq!(refused(nine), PolicyError::Notices);
     assert_eq!(refused(|p| p.max_idle = Some(days(1) - micro())), PolicyError::Idle);
+    // What is used all the time must not look idle.
+    let idle = |p: fn(&mut Policy)| {
+        let mut policy = Policy { max_idle: Some(days(7)), ..Policy::default() };
+        p(&mut policy);
+        policy.check()
+    };
+    assert_eq!(idle(|p| p.max_exchange_lifetime = days(7)), Err(PolicyError::Idle));
+    assert_eq!(idle(|p| p.max_exchange_lifetime = days(7) - micro()), Ok(()));
+    assert_eq!(
+        idle(|p| p.last_use_interval = days(7) - TimeDelta::hours(1)),
+        Err(PolicyError::Idle)
+    );
+    assert_eq!(idle(|p| p.last_use_interval = TimeDelta::MAX), Err(PolicyError::Idle));
+    assert_eq!(idle(|p| p.last_use_interval = days(7) - TimeDelta::hours(1) - micro()), Ok(()));
     let late = |p: &mut Policy| p.confirmation = Some(TimeDelta::minutes(5) + micro());
     assert_eq!(refused(late), PolicyError::Confirmation);
     let none = Policy { expiry_notices: Vec::new(), confirmation: None, ..Policy::default() };

@@ -138,9 +138,37 @@ fn a_fetch_that_is_given_up_holds_up_nobody() {
     let mut given_up = Box::pin(desk.leaks.report(&head, b"[]"));
     assert!(poll_once(&mut given_up).is_pending());
     drop(given_up);
+    assert_eq!(desk.signed(b"[]"), EMPTY);
+    assert_eq!(desk.board.asked(), 2);
+    // Nor does one for want of a key.
+    let new = Partner::new("k2");
+    desk.board.shows(document(&[&desk.partner, &new]));
+    let head = new.signs(b"[]").body(()).unwrap().into_parts().0;
+    let mut given_up = Box::pin(desk.leaks.report(&head, b"[]"));
+    assert!(poll_once(&mut given_up).is_pending());
+    assert_eq!(desk.board.asked(), 3);
+    drop(given_up);
+    assert_eq!(desk.answer(new.signs(b"[]"), b"[]"), EMPTY);
+    assert_eq!(desk.board.asked(), 4);
+    // Nor one of keys that are old.
+    desk.world.advance(TimeDelta::hours(1));
+    let mut given_up = Box::pin(desk.leaks.report(&head, b"[]"));
+    assert!(poll_once(&mut given_up).is_pending());
+    drop(given_up);
+    desk.board.shows(document(&[&new]));
+    assert_eq!(desk.signed(b"[]"), H23);
+    assert_eq!(desk.board.asked(), 6);
+    // One that failed before goes on to be a failure.
+    desk.board.shows(None);
+    desk.world.advance(TimeDelta::days(1));
     assert_eq!(desk.signed(b"[]"), UNAVAILABLE);
     desk.world.advance(TimeDelta::seconds(10));
-    assert_eq!(desk.signed(b"[]"), EMPTY);
+    let mut given_up = Box::pin(desk.leaks.report(&head, b"[]"));
+    assert!(poll_once(&mut given_up).is_pending());
+    drop(given_up);
+    assert_eq!(desk.signed(b"[]"), UNAVAILABLE);
+    assert_eq!(desk.signed(b"[]"), UNAVAILABLE);
+    assert_eq!(desk.board.asked(), 9);
 }
 
 #[test]
