@@ -182,8 +182,8 @@ async fn a_preset_fills_the_scopes(script: bool) {
         browser.fill("[data-search]", " ").await;
     }
     browser.click("button[value=CI]").await;
-    assert!(browser.has("#name").await);
     browser.shows_all(".scope:has(:checked) code", &["repo:write", "packages:write"]).await;
+    assert!(browser.has("#name").await);
     if script {
         browser.shows("[data-picked]", "2 selected").await;
     }
