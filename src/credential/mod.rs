@@ -84,6 +84,8 @@ pub(crate) use form::is_clean;
 pub(crate) use form::pairs;
 pub use limits::{MAX_CREDENTIAL_LEN, MAX_HEADER_LINES, MAX_OPAQUE_LEN, MAX_URI_LEN};
 pub use problem::Problem;
+#[cfg(feature = "scan")]
+pub(crate) use problem::problem_json;
 pub use rejection::Rejection;
 pub use requirement::{CompiledRequirement, Requirement, RequirementError};
 pub use route::RouteError;

@@ -39,6 +39,25 @@ pub enum Problem {
     NotGuarded,
 }
 
+/// The body of an RFC 9457 problem, of which nothing depends on the request.
+macro_rules! problem_json {
+    ($status:literal, $name:literal, $title:literal, $detail:literal) => {
+        concat!(
+            r#"{"type":"urn:hallpass:problem:"#,
+            $name,
+            r#"","title":""#,
+            $title,
+            r#"","status":"#,
+            $status,
+            r#","detail":""#,
+            $detail,
+            r#""}"#
+        )
+    };
+}
+#[cfg(feature = "scan")]
+pub(crate) use problem_json;
+
 macro_rules! problem {
     ($status:literal, $name:literal, $title:literal, $detail:literal) => {
         Text {
@@ -46,17 +65,7 @@ macro_rules! problem {
             type_uri: concat!("urn:hallpass:problem:", $name),
             title: $title,
             detail: $detail,
-            json: concat!(
-                r#"{"type":"urn:hallpass:problem:"#,
-                $name,
-                r#"","title":""#,
-                $title,
-                r#"","status":"#,
-                $status,
-                r#","detail":""#,
-                $detail,
-                r#""}"#
-            ),
+            json: problem_json!($status, $name, $title, $detail),
         }
     };
 }

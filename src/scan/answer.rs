@@ -4,6 +4,8 @@ use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 
+use crate::credential::problem_json;
+
 /// After how many seconds a report should come again.
 const RETRY_SECONDS: u32 = 5;
 
@@ -24,20 +26,7 @@ pub(super) enum Refusal {
 
 macro_rules! problem {
     ($status:literal, $name:literal, $title:literal, $detail:literal) => {
-        (
-            $status,
-            concat!(
-                r#"{"type":"urn:hallpass:problem:"#,
-                $name,
-                r#"","title":""#,
-                $title,
-                r#"","status":"#,
-                $status,
-                r#","detail":""#,
-                $detail,
-                r#""}"#
-            ),
-        )
+        ($status, problem_json!($status, $name, $title, $detail))
     };
 }
 

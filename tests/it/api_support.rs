@@ -10,12 +10,13 @@ use hallpass::host::{
     Administers, CallerResolver, Confirmation, CsrfKey, Host, HostOutage, PasswordCheck,
     RememberedConfirmation, SignedIn,
 };
-use hallpass::{Issue, Issued, Policy, Tenant, Timestamp, TokenStore};
+use hallpass::{Issue, Issued, Policy, Tenant, TokenStore};
 use http::request::{Builder, Parts};
 use http::{Request, Response};
 use serde_json::Value;
 
 use crate::http_support::written;
+use crate::outage::Out;
 use crate::world::{World, owner, run};
 
 pub(crate) const ORIGIN: &str = "https://acme.example";
@@ -68,27 +69,6 @@ impl PasswordCheck for Sessions {
     async fn is_right(&self, _: &SignedIn, password: &str) -> Result<bool, HostOutage> {
         self.check()?;
         Ok(password == "right")
-    }
-}
-
-/// Confirmations that nobody can tell of.
-#[derive(Debug)]
-struct Out;
-
-#[async_trait]
-impl Confirmation for Out {
-    async fn confirmed_at(&self, _: &Parts, _: &SignedIn) -> Result<Option<Timestamp>, HostOutage> {
-        Err(HostOutage::new("no connection"))
-    }
-
-    async fn confirm(
-        &self,
-        _: &Parts,
-        _: &SignedIn,
-        _: &str,
-        _: Timestamp,
-    ) -> Result<bool, HostOutage> {
-        Err(HostOutage::new("no connection"))
     }
 }
 

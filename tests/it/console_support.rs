@@ -10,12 +10,13 @@ use hallpass::host::{
     Administers, CallerResolver, Confirmation, CsrfKey, Host, HostOutage, PasswordCheck,
     RememberedConfirmation, SignedIn,
 };
-use hallpass::{Issue, Policy, Timestamp, Token};
+use hallpass::{Issue, Policy, Token};
 use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 
+use crate::outage::Out;
 use crate::world::{World, owner, run};
 
 /// Where the console is mounted.
@@ -57,27 +58,6 @@ impl PasswordCheck for Passwords {
             "outage" => Err(HostOutage::new("no connection")),
             _ => Ok(password == format!("{}'s", who.owner())),
         }
-    }
-}
-
-/// Confirmations that nobody can tell of.
-#[derive(Debug)]
-struct Out;
-
-#[async_trait]
-impl Confirmation for Out {
-    async fn confirmed_at(&self, _: &Parts, _: &SignedIn) -> Result<Option<Timestamp>, HostOutage> {
-        Err(HostOutage::new("no connection"))
-    }
-
-    async fn confirm(
-        &self,
-        _: &Parts,
-        _: &SignedIn,
-        _: &str,
-        _: Timestamp,
-    ) -> Result<bool, HostOutage> {
-        Err(HostOutage::new("no connection"))
     }
 }
 

@@ -78,6 +78,8 @@ mod oauth_exchange;
 mod oauth_introspect;
 #[cfg(feature = "oauth")]
 mod oauth_support;
+#[cfg(any(feature = "api", feature = "console"))]
+mod outage;
 mod peppers;
 mod refresh;
 #[cfg(feature = "sqlite")]
