@@ -108,13 +108,14 @@ pub(crate) async fn each(
     let sort = SortKey::CreatedAt;
     let mut page = PageRequest { sort, descending: true, after: None, limit: PAGE };
     loop {
-        let records = store.list(filter, &page, now).await.map_err(|error| of_store(&error))?;
-        let Some(last) = records.last() else {
+        let tokens =
+            store.list_tokens(filter, &page, now).await.map_err(|error| of_store(&error))?;
+        let Some(last) = tokens.last() else {
             return Ok(());
         };
-        page.after = Some(Position { value: sort.value_of(last), id: last.token.id });
-        for record in records {
-            if !wants_more(record.token) {
+        page.after = Some(Position { value: sort.value_of_token(last), id: last.id });
+        for token in tokens {
+            if !wants_more(token) {
                 return Ok(());
             }
         }

@@ -9,7 +9,7 @@ use super::event::{Event, Subject};
 use super::maintain::STANDING;
 use crate::clock::Timestamp;
 use crate::store::{Change, Conflict, Filter, PageRequest, Position, Reach, SortKey, StoreError};
-use crate::token::{Notices, Record, Status};
+use crate::token::{Notices, Record, Status, Token};
 
 /// For how long whoever took a notice on itself is left to give it. Clocks may differ by less.
 const CLAIM: TimeDelta = TimeDelta::minutes(5);
@@ -67,13 +67,13 @@ impl Engine {
                 limit: PER_STEP,
             };
             loop {
-                let records = self.store.list(&filter, &page, now).await?;
-                page.after = records
+                let tokens = self.store.list_tokens(&filter, &page, now).await?;
+                page.after = tokens
                     .last()
-                    .map(|last| Position { value: page.sort.value_of(last), id: last.token.id });
-                let whole = records.len() < PER_STEP as usize;
-                for record in records {
-                    match self.give_notice(&record, now).await? {
+                    .map(|last| Position { value: page.sort.value_of_token(last), id: last.id });
+                let whole = tokens.len() < PER_STEP as usize;
+                for token in &tokens {
+                    match self.give_notice(token, now).await? {
                         Outcome::Given => given += 1,
                         Outcome::Elsewhere => all_told = false,
                         Outcome::NotDue => {}
@@ -93,8 +93,7 @@ impl Engine {
     /// Gives the notice that is due for a token, if one is. It is claimed first, so that of many
     /// nodes one gives it, and noted last, so that it is given again where that node ended in
     /// between.
-    async fn give_notice(&self, record: &Record, now: Timestamp) -> Result<Outcome, StoreError> {
-        let token = &record.token;
+    async fn give_notice(&self, token: &Token, now: Timestamp) -> Result<Outcome, StoreError> {
         let lifecycle = token.lifecycle();
         let Some(expires_at) = lifecycle.expires_at.filter(|_| !token.is_derived()) else {
             return Ok(Outcome::NotDue);
@@ -111,7 +110,7 @@ impl Engine {
             return Ok(Outcome::Elsewhere);
         }
         let claim = Notices { claimed_at: Some(now), ..token.notices };
-        let Some(mut record) = self.note(record, claim, now).await? else {
+        let Some(mut record) = self.note(token, claim, now).await? else {
             return Ok(Outcome::Elsewhere);
         };
         let event = Event::Expiring {
@@ -124,7 +123,7 @@ impl Engine {
         for _ in 0..ATTEMPTS {
             let notices = record.token.notices;
             let given = Notices { given: notices.given | bit, claimed_at: None };
-            if self.note(&record, given, now).await?.is_some() {
+            if self.note(&record.token, given, now).await?.is_some() {
                 break;
             }
             match self.store.find(&record.token.id).await? {
@@ -136,15 +135,15 @@ impl Engine {
         Ok(Outcome::Given)
     }
 
-    /// The record with these notices, unless another change came before.
+    /// The token's record with these notices, unless another change came before.
     async fn note(
         &self,
-        record: &Record,
+        token: &Token,
         notices: Notices,
         now: Timestamp,
     ) -> Result<Option<Record>, StoreError> {
         let change = Change { notices: Some(notices), ..Change::default() };
-        match self.store.update(&record.token.id, record.token.version, &change, now).await {
+        match self.store.update(&token.id, token.version, &change, now).await {
             Err(StoreError::Conflict(Conflict::Stale { .. } | Conflict::Revoked)) => Ok(None),
             noted => noted,
         }

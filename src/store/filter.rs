@@ -164,7 +164,9 @@ impl SortKey {
         self.value_of_token(&record.token)
     }
 
-    pub(crate) fn value_of_token(self, token: &Token) -> SortValue {
+    /// The value a token is sorted by: that of its record.
+    #[must_use]
+    pub fn value_of_token(self, token: &Token) -> SortValue {
         self.value_in(&Outline::from(token))
     }
 
