@@ -1,6 +1,6 @@
 //! Servers that do not do what they should.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -115,6 +115,8 @@ async fn a_server_that_is_not_there_or_silent_is_named() {
     let (hold, held) = std::sync::mpsc::channel::<()>();
     let server = std::thread::spawn(move || {
         let mut stream = stalls.accept().unwrap().0;
+        // An answer that comes before its question is none.
+        assert_ne!(stream.read(&mut [0; 1024]).unwrap(), 0);
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n12345").unwrap();
         let _ = held.recv();
     });
