@@ -28,6 +28,9 @@ pub(super) trait Source: Sync {
 
 /// Lets callers ask together.
 pub(super) struct Finder<R> {
+    /// How many callers ask the database at the same time. A second one keeps the database busy
+    /// while the first hands out its answers.
+    leaders: usize,
     queue: Mutex<Queue<R>>,
 }
 
@@ -48,16 +51,13 @@ enum Turn<R> {
     Lead(Lead<R>),
 }
 
-/// How many callers ask the database at the same time. A second one keeps the database busy while
-/// the first hands out its answers.
-const LEADERS: usize = 2;
 /// Most ids in one question.
 const MOST: usize = 128;
 
 impl<R: Send + Sync> Finder<R> {
-    pub(super) fn new() -> Arc<Self> {
+    pub(super) fn new(leaders: usize) -> Arc<Self> {
         let queue = Queue { waiting: VecDeque::new(), leading: 0 };
-        Arc::new(Self { queue: Mutex::new(queue) })
+        Arc::new(Self { leaders, queue: Mutex::new(queue) })
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue<R>> {
@@ -89,7 +89,7 @@ impl<R: Send + Sync> Finder<R> {
     /// Leads, if there is room for a leader, or waits for its turn.
     fn join(self: &Arc<Self>, id: &TokenId) -> Result<Lead<R>, oneshot::Receiver<Turn<R>>> {
         let mut queue = self.queue();
-        if queue.leading < LEADERS {
+        if queue.leading < self.leaders {
             queue.leading += 1;
             return Ok(Lead(Some(self.clone())));
         }
@@ -286,7 +286,7 @@ mod tests {
 
     #[tokio::test]
     async fn callers_that_wait_are_answered_together() {
-        let (finder, gate) = (Finder::new(), Gate::new(false));
+        let (finder, gate) = (Finder::new(2), Gate::new(false));
         let numbers = [0, 1, 2, 3, 2, 9_000_000_000_000_000, 5];
         let mut findings: Vec<Finding<'_>> =
             numbers.iter().map(|number| find(&finder, &gate, *number)).collect();
@@ -307,7 +307,7 @@ mod tests {
         // Which callers go away, and after how many answers.
         for gone in [&[0, 1][..], &[2], &[0, 2, 4], &[1, 3], &[0, 1, 2, 3, 4, 5, 6]] {
             for answers in 0..4 {
-                let (finder, gate) = (Finder::new(), Gate::new(false));
+                let (finder, gate) = (Finder::new(2), Gate::new(false));
                 let mut findings: Vec<Finding<'_>> =
                     (0..8).map(|number| find(&finder, &gate, number)).collect();
                 start(&mut findings);
@@ -335,7 +335,7 @@ mod tests {
 
     #[tokio::test]
     async fn all_who_asked_together_hear_of_a_failure() {
-        let (finder, gate) = (Finder::new(), Gate::new(true));
+        let (finder, gate) = (Finder::new(2), Gate::new(true));
         let mut findings: Vec<Finding<'_>> =
             (0..6).map(|number| find(&finder, &gate, number)).collect();
         start(&mut findings);

@@ -65,6 +65,8 @@ struct Inner {
     gate: Gate,
 }
 
+/// How many callers ask for records at the same time, each on a connection of its own.
+const LEADERS: usize = 2;
 /// How often a step is taken again if the server asks for it.
 const REPETITIONS: u32 = 12;
 /// How long to wait before the first repetition; twice as long before each further one.
@@ -115,7 +117,7 @@ impl PostgresStore {
             timeout: options.timeout,
             settings,
             listen,
-            finder: Finder::new(),
+            finder: Finder::new(LEADERS),
             gate: Gate::new(options.max_steps),
         }))
     }

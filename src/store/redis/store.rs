@@ -61,6 +61,9 @@ pub struct RedisStore(Arc<Inner>);
 const PIECE: &str = "1000";
 /// How many uses one script notes, and how many records one removes.
 const USES: usize = 200;
+/// How many callers ask for records at the same time. On one connection that all share, a few more
+/// than keep the server busy cost nothing.
+const LEADERS: usize = 4;
 /// How many commands of one step are under way at once.
 pub(super) const AT_ONCE: usize = 32;
 
@@ -114,7 +117,7 @@ impl Inner {
         // same record, so without random numbers a fixed one does.
         let random = rand::rngs::SysRng.try_next_u64().unwrap_or_default();
         let steps = (random, AtomicU64::new(0));
-        Self { link, clients, prefix, shards, finder: Finder::new(), gate, steps }
+        Self { link, clients, prefix, shards, finder: Finder::new(LEADERS), gate, steps }
     }
 
     /// A name for a step that no other step has.
