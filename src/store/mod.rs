@@ -7,6 +7,8 @@
 mod cached;
 mod change;
 mod changes;
+#[cfg(any(feature = "postgres", feature = "redis", feature = "sqlite"))]
+mod columns;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod contract;

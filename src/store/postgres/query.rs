@@ -1,9 +1,9 @@
 //! Filters and pages as SQL. What comes from a caller is bound, never written into the text.
 
-use super::row::columns;
 use super::sql::Sql;
 use super::value::{Value, bytes, instant, number, text, texts};
 use crate::clock::Timestamp;
+use crate::store::columns::columns;
 use crate::store::{Filter, PageRequest, Reach, SortKey, SortValue};
 use crate::token::{Kind, KindSet, Status, TokenId, fold};
 
@@ -36,8 +36,8 @@ impl Query {
     }
 
     /// Appends SQL in which every `?` stands for `value`.
-    pub(super) fn bind(&mut self, sql: &str, value: Value) {
-        self.values.push(value);
+    pub(super) fn bind(&mut self, sql: &str, value: impl Into<Value>) {
+        self.values.push(value.into());
         let place = format!("${}", self.values.len());
         self.sql.push_str(&sql.replace('?', &place));
     }

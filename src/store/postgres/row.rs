@@ -1,37 +1,17 @@
 //! A record as a row.
 
-use std::sync::Arc;
-
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
-use super::value::{Value, bytes, instant, number, optional, text};
+use super::value::Value;
 use crate::clock::Timestamp;
-use crate::scope::{Resources, ScopeList};
 use crate::store::StoreError;
-use crate::token::{
-    Actor, IdempotencyKey, Kind, LastUse, Metadata, Networks, Notices, Owner, Record, Revocation,
-    RevocationReason, Rotation, Suspension, Tenant, Token, TokenDigest, TokenId, TokenName, fold,
-};
-
-/// The columns that make a record, in the order in which they are read and written.
-macro_rules! columns {
-    () => {
-        "id, kind, tenant, owner, name, description, scopes, resources, networks, audience, \
-         created_at, created_by, not_before, expires_at, last_used_at, last_used_ip, \
-         last_used_agent, rotated_at, superseded_at, grace_until, first_used_at, suspended_at, \
-         suspended_by, revoked_at, revoked_by, revoked_reason, parent, client, metadata, notices, \
-         notices_claimed_at, version, digest, superseded, idempotency_key, idempotency_request"
-    };
-}
-pub(super) use columns;
-
-/// How many values [`values`] gives: the [`columns`], then `name_key` and `description_key`.
-pub(super) const WRITTEN: usize = 38;
+use crate::store::columns::{self, WRITTEN, written_columns};
+use crate::token::{Record, TokenId};
 
 /// The beginning of a statement that writes a record: `changed` is what it wrote.
 pub(super) fn insert(tokens: &str, uses: &str) -> String {
-    let columns = concat!(columns!(), ", name_key, description_key").split(", ");
+    let columns = written_columns!().split(", ");
     let places = (1..=WRITTEN).map(|place| format!("${place}"));
     let (used, kept): (Vec<_>, Vec<_>) =
         columns.zip(places).partition(|(column, _)| column.starts_with("last_used_"));
@@ -48,245 +28,21 @@ pub(super) fn insert(tokens: &str, uses: &str) -> String {
     )
 }
 
-/// Networks that admit every address, as they are stored.
-const ANYWHERE: &str = "\"anywhere\"";
-/// Resources that reach everything, as they are stored.
-const ALL: &str = "\"all\"";
-/// An empty list in JSON.
-const NONE: &str = "[]";
-/// An empty object in JSON.
-const EMPTY: &str = "{}";
-
 /// What [`insert`] binds, in order.
 pub(super) fn values(record: &Record) -> Vec<Value> {
-    let Record { token, digest, superseded, idempotency } = record;
-    let last_use = token.last_use.as_ref();
-    let revocation = token.revocation.as_ref();
-    let mut values = vec![
-        text(token.id.as_str()),
-        text(token.kind.as_str()),
-        text(token.tenant.as_str()),
-        text(token.owner.as_str()),
-        text(token.name.as_str()),
-        bytes(token.description.as_deref()),
-        scopes(&token.scopes),
-        resources(&token.resources),
-        networks(&token.networks),
-        json(&token.audience),
-        instant(Some(token.created_at)),
-        text(&token.created_by.to_string()),
-        instant(token.not_before),
-        instant(token.expires_at),
-        instant(last_use.map(|used| used.at)),
-        address(last_use),
-        bytes(last_use.and_then(|used| used.agent.as_deref())),
-    ];
-    values.extend(rotation(token.rotation));
-    let [suspended_at, suspended_by] = suspension(token.suspension.as_ref());
-    let [notices, notices_claimed_at] = notices(token.notices);
-    values.extend([
-        suspended_at,
-        suspended_by,
-        instant(revocation.map(|revocation| revocation.at)),
-        Value::Text(revocation.map(|revocation| revocation.by.to_string())),
-        optional(revocation.map(|revocation| revocation.reason.as_str())),
-        optional(token.parent.as_ref().map(TokenId::as_str)),
-        bytes(token.client.as_deref()),
-        text(token.metadata.as_json()),
-        notices,
-        notices_claimed_at,
-        version(token.version),
-        text(&digest.to_stored()),
-        Value::Text(superseded.as_ref().map(TokenDigest::to_stored)),
-        Value::Bytes(idempotency.map(|idempotency| idempotency.key.to_vec())),
-        Value::Bytes(idempotency.map(|idempotency| idempotency.request.to_vec())),
-        bytes(Some(&token.name.key())),
-        description_key(token.description.as_deref()),
-    ]);
-    values
+    columns::values(record).into_iter().map(Value::from).collect()
 }
 
-/// A version; one that no row can have becomes -1, which none has.
-pub(super) fn version(version: u64) -> Value {
-    number(i64::try_from(version).unwrap_or(-1))
-}
-
-pub(super) fn description_key(description: Option<&str>) -> Value {
-    bytes(description.map(fold).as_deref())
-}
-
-pub(super) fn scopes(scopes: &ScopeList) -> Value {
-    text(&scopes.to_string())
-}
-
-pub(super) fn resources(resources: &Resources) -> Value {
-    json(resources)
-}
-
-pub(super) fn networks(networks: &Networks) -> Value {
-    match networks {
-        Networks::Anywhere => text(ANYWHERE),
-        Networks::Listed(listed) => {
-            json(&listed.iter().map(ToString::to_string).collect::<Vec<String>>())
-        }
-    }
-}
-
-fn address(last_use: Option<&LastUse>) -> Value {
-    Value::Text(last_use.and_then(|used| used.ip).map(|ip| ip.to_string()))
-}
-
-/// The columns `rotated_at`, `superseded_at`, `grace_until` and `first_used_at`.
-pub(super) fn rotation(rotation: Option<Rotation>) -> [Value; 4] {
-    [
-        instant(rotation.map(|rotation| rotation.rotated_at)),
-        instant(rotation.map(|rotation| rotation.superseded_at)),
-        instant(rotation.map(|rotation| rotation.grace_until)),
-        instant(rotation.and_then(|rotation| rotation.first_used_at)),
-    ]
-}
-
-/// The columns `suspended_at` and `suspended_by`.
-pub(super) fn suspension(suspension: Option<&Suspension>) -> [Value; 2] {
-    [
-        instant(suspension.map(|suspension| suspension.at)),
-        Value::Text(suspension.map(|suspension| suspension.by.to_string())),
-    ]
-}
-
-/// The columns `notices` and `notices_claimed_at`.
-pub(super) fn notices(notices: Notices) -> [Value; 2] {
-    [number(notices.given), instant(notices.claimed_at)]
-}
-
-/// JSON text. Lists of texts always have one; were there none, the column's `NOT NULL` would
-/// refuse the row.
-fn json<T: serde::Serialize + ?Sized>(value: &T) -> Value {
-    Value::Text(serde_json::to_string(value).ok())
-}
-
-/// Reads a row of the [`columns`].
+/// Reads a row of the columns of a record.
 pub(super) fn record(row: &Row) -> Result<Record, StoreError> {
-    let mut fields = Fields { row, next: 0 };
-    let fields = &mut fields;
-    let id: TokenId = fields.parsed()?;
-    let kind = fields.required(Kind::from_text)?;
-    let tenant: Tenant = fields.parsed()?;
-    let owner: Owner = fields.parsed()?;
-    let name: TokenName = fields.parsed()?;
-    let description = fields.string()?;
-    let scopes = fields.text()?.map(read_scopes).unwrap_or_default();
-    let resources = fields.required(read_resources)?;
-    let networks = fields.required(read_networks)?;
-    let audience = fields.required(read_list)?;
-    let created_at = fields.instant()?.ok_or_else(|| fields.corrupt())?;
-    let mut token = Token::new(id, kind, owner, name, scopes, created_at);
-    token.tenant = tenant;
-    token.description = description.map(str::to_owned);
-    token.resources = resources;
-    token.networks = networks;
-    token.audience = audience;
-    token.created_by = fields.parsed()?;
-    token.not_before = fields.instant()?;
-    token.expires_at = fields.instant()?;
-    let used_at = fields.instant()?;
-    let ip = fields.maybe(|text| text.parse().ok())?;
-    let agent = fields.string()?;
-    token.last_use = used_at.map(|at| LastUse { at, ip, agent: agent.map(Into::into) });
-    token.rotation = match fields.instant()? {
-        Some(rotated_at) => Some(Rotation {
-            rotated_at,
-            superseded_at: fields.instant()?.ok_or_else(|| fields.corrupt())?,
-            grace_until: fields.instant()?.ok_or_else(|| fields.corrupt())?,
-            first_used_at: fields.instant()?,
-        }),
-        None => {
-            fields.skip(3);
-            None
-        }
-    };
-    token.suspension = match fields.instant()? {
-        Some(at) => Some(Suspension { at, by: fields.parsed()? }),
-        None => {
-            fields.skip(1);
-            None
-        }
-    };
-    token.revocation = match fields.instant()? {
-        Some(at) => Some(Revocation {
-            at,
-            by: fields.parsed::<Actor>()?,
-            reason: fields.required(RevocationReason::from_text)?,
-        }),
-        None => {
-            fields.skip(2);
-            None
-        }
-    };
-    token.parent = fields.maybe(|text| text.parse().ok())?;
-    token.client = fields.string()?.map(str::to_owned);
-    token.metadata = fields.required(read_metadata)?;
-    token.notices = Notices { given: fields.number()?, claimed_at: fields.instant()? };
-    token.version = fields.number()?;
-    let digest = fields.required(|text| Some(TokenDigest::from_stored(text)))?;
-    let mut record = Record::new(token, digest);
-    record.superseded = fields.text()?.map(TokenDigest::from_stored);
-    record.idempotency = match fields.digest()? {
-        Some(key) => {
-            let request = fields.digest()?.ok_or_else(|| fields.corrupt())?;
-            Some(IdempotencyKey { key, request })
-        }
-        None => None,
-    };
-    Ok(record)
+    columns::record(&mut Fields { row, next: 0 }, &mut None)
 }
 
 /// Reads the id in a row's first column.
 pub(super) fn id(row: &Row) -> Result<TokenId, StoreError> {
-    Fields { row, next: 0 }.parsed()
+    columns::Fields::parsed(&mut Fields { row, next: 0 })
 }
 
-/// Scopes that cannot be understood are none: they grant nothing, and the token can still be
-/// listed and revoked.
-fn read_scopes(text: &str) -> ScopeList {
-    if text.is_empty() {
-        return ScopeList::default();
-    }
-    ScopeList::parse(text.split(' ')).unwrap_or_default()
-}
-
-fn read_resources(text: &str) -> Option<Resources> {
-    match text {
-        ALL => Some(Resources::All),
-        NONE => Some(Resources::none()),
-        _ => serde_json::from_str(text).ok(),
-    }
-}
-
-fn read_networks(text: &str) -> Option<Networks> {
-    if text == ANYWHERE {
-        return Some(Networks::Anywhere);
-    }
-    let listed = read_list(text)?;
-    let listed: Option<Arc<[_]>> = listed.iter().map(|network| network.parse().ok()).collect();
-    listed.map(Networks::Listed)
-}
-
-fn read_list(text: &str) -> Option<Vec<String>> {
-    if text == NONE {
-        return Some(Vec::new());
-    }
-    serde_json::from_str(text).ok()
-}
-
-fn read_metadata(text: &str) -> Option<Metadata> {
-    if text == EMPTY {
-        return Some(Metadata::default());
-    }
-    Metadata::from_stored(text).ok()
-}
-
-/// Reads a row column by column. What is not as it was written is named.
 struct Fields<'row> {
     row: &'row Row,
     next: usize,
@@ -296,46 +52,21 @@ impl<'row> Fields<'row> {
     fn value<T: FromSql<'row>>(&mut self) -> Result<Option<T>, StoreError> {
         let value = self.row.try_get(self.next);
         self.next += 1;
-        value.map_err(|_| self.corrupt())
+        value.map_err(|_| columns::Fields::corrupt(self))
     }
+}
 
-    fn skip(&mut self, columns: usize) {
-        self.next += columns;
-    }
-
-    /// That the column read last cannot be understood.
-    fn corrupt(&self) -> StoreError {
-        let id = self.row.try_get::<_, String>(0).unwrap_or_default();
-        let place = self.next.saturating_sub(1);
-        let column = columns!().split(", ").nth(place).unwrap_or("id");
-        StoreError::Corrupt { id, column }
-    }
+impl<'row> columns::Fields<'row> for Fields<'row> {
+    type Error = StoreError;
 
     fn text(&mut self) -> Result<Option<&'row str>, StoreError> {
         self.value()
     }
 
-    /// Text kept as bytes.
-    fn string(&mut self) -> Result<Option<&'row str>, StoreError> {
+    /// Kept as bytes, since text here cannot hold U+0000.
+    fn free(&mut self) -> Result<Option<&'row str>, StoreError> {
         let bytes: Option<&[u8]> = self.value()?;
         bytes.map(|bytes| str::from_utf8(bytes).map_err(|_| self.corrupt())).transpose()
-    }
-
-    /// A text that may be absent.
-    fn maybe<T>(&mut self, read: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, StoreError> {
-        let Some(text) = self.text()? else {
-            return Ok(None);
-        };
-        read(text).map(Some).ok_or_else(|| self.corrupt())
-    }
-
-    /// A text that must be there.
-    fn required<T>(&mut self, read: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {
-        self.maybe(read)?.ok_or_else(|| self.corrupt())
-    }
-
-    fn parsed<T: std::str::FromStr>(&mut self) -> Result<T, StoreError> {
-        self.required(|text| text.parse().ok())
     }
 
     fn instant(&mut self) -> Result<Option<Timestamp>, StoreError> {
@@ -349,8 +80,18 @@ impl<'row> Fields<'row> {
         number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| self.corrupt())
     }
 
-    fn digest(&mut self) -> Result<Option<[u8; 16]>, StoreError> {
+    fn hash(&mut self) -> Result<Option<[u8; 16]>, StoreError> {
         let bytes: Option<&[u8]> = self.value()?;
         bytes.map(|bytes| bytes.try_into().map_err(|_| self.corrupt())).transpose()
+    }
+
+    fn skip(&mut self, columns: usize) -> Result<(), StoreError> {
+        self.next += columns;
+        Ok(())
+    }
+
+    fn corrupt(&self) -> StoreError {
+        let id = self.row.try_get::<_, String>(0).unwrap_or_default();
+        columns::corrupt(id, self.next.saturating_sub(1))
     }
 }

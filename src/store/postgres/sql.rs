@@ -1,8 +1,9 @@
 //! The statements whose text never changes, made once for each store.
 
 use super::query::{ENDED, EXPIRES};
-use super::row::{self, columns};
+use super::row;
 use crate::store::StoreError;
+use crate::store::columns::{WRITTEN, columns};
 
 /// Where a store's tables are, and its fixed statements.
 #[derive(Debug)]
@@ -67,7 +68,7 @@ impl Sql {
         );
         let mut insert = format!("{}SELECT id", row::insert(&tokens, &uses));
         if channel.is_some() {
-            insert.push_str(&tell(row::WRITTEN + 1));
+            insert.push_str(&tell(WRITTEN + 1));
         }
         insert.push_str(" FROM changed");
         let revocations = format!("{prefix}hallpass_revocations");

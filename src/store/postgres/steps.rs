@@ -12,10 +12,11 @@ use super::query::{FEW, Query};
 use super::row;
 use super::session::Session;
 use super::sql::slot;
-use super::value::{Value, bytes, instant, number, optional, text, texts};
+use super::value::{Value, bytes, instant, number, text, texts};
 use crate::clock::Timestamp;
+use crate::store::columns;
 use crate::store::{Admission, Change, Conflict, Filter, PageRequest, Purge, StoreError, Use};
-use crate::token::{Kind, Record, TokenDigest, TokenId};
+use crate::token::{Kind, Record, TokenId};
 
 /// Something that can be taken again if the server asks for it.
 #[async_trait]
@@ -164,9 +165,11 @@ impl Step for Update<'_> {
         }
         let tokens = &session.sql.tokens;
         let mut query = Query::new(&format!("UPDATE {tokens} SET version = version + 1"));
-        assign(&mut query, self.change);
+        for (column, value) in columns::changed(self.change) {
+            query.bind(&format!(", {column} = ?"), value);
+        }
         query.bind(" WHERE id = ?", text(self.id.as_str()));
-        query.bind(" AND version = ?", row::version(self.expected_version));
+        query.bind(" AND version = ?", columns::version(self.expected_version));
         query.push(" AND revoked_at IS NULL");
         query.values.extend(session.sql.channel.as_deref().map(text));
         query.sql = session.sql.changed(&query.sql, query.values.len());
@@ -238,71 +241,6 @@ impl Update<'_> {
         let found = session.row(&session.sql.named, &values).await?;
         let by = found.map(|found| row::id(&found)).transpose()?;
         Ok(by.map(|by| Conflict::NameTaken { by }))
-    }
-}
-
-/// Appends the new values of the columns that a change names, and of no others.
-fn assign(query: &mut Query, change: &Change) {
-    let Change {
-        name,
-        description,
-        scopes,
-        resources,
-        networks,
-        expires_at,
-        metadata,
-        suspension,
-        digest,
-        superseded,
-        rotation,
-        notices,
-    } = change;
-    if let Some((name, _)) = name {
-        query.bind(", name = ?", text(name.as_str()));
-        query.bind(", name_key = ?", bytes(Some(&name.key())));
-    }
-    if let Some(description) = description {
-        query.bind(", description = ?", bytes(description.as_deref()));
-        query.bind(", description_key = ?", row::description_key(description.as_deref()));
-    }
-    if let Some(scopes) = scopes {
-        query.bind(", scopes = ?", row::scopes(scopes));
-    }
-    if let Some(resources) = resources {
-        query.bind(", resources = ?", row::resources(resources));
-    }
-    if let Some(networks) = networks {
-        query.bind(", networks = ?", row::networks(networks));
-    }
-    if let Some(expires_at) = expires_at {
-        query.bind(", expires_at = ?", instant(*expires_at));
-    }
-    if let Some(metadata) = metadata {
-        query.bind(", metadata = ?", text(metadata.as_json()));
-    }
-    if let Some(suspension) = suspension {
-        let [suspended_at, suspended_by] = row::suspension(suspension.as_ref());
-        query.bind(", suspended_at = ?", suspended_at);
-        query.bind(", suspended_by = ?", suspended_by);
-    }
-    if let Some(digest) = digest {
-        query.bind(", digest = ?", text(&digest.to_stored()));
-    }
-    if let Some(superseded) = superseded {
-        let stored = superseded.as_ref().map(TokenDigest::to_stored);
-        query.bind(", superseded = ?", optional(stored.as_deref()));
-    }
-    if let Some(rotation) = rotation {
-        let [rotated_at, superseded_at, grace_until, first_used_at] = row::rotation(*rotation);
-        query.bind(", rotated_at = ?", rotated_at);
-        query.bind(", superseded_at = ?", superseded_at);
-        query.bind(", grace_until = ?", grace_until);
-        query.bind(", first_used_at = ?", first_used_at);
-    }
-    if let Some(notices) = notices {
-        let [given, claimed_at] = row::notices(*notices);
-        query.bind(", notices = ?", given);
-        query.bind(", notices_claimed_at = ?", claimed_at);
     }
 }
 

@@ -6,6 +6,7 @@ use bytes::BytesMut;
 use tokio_postgres::types::{IsNull, ToSql, Type};
 
 use crate::clock::Timestamp;
+use crate::store::columns;
 
 /// A value of a column, or an array of them.
 #[derive(Debug, Clone)]
@@ -31,12 +32,21 @@ impl Value {
     }
 }
 
-pub(super) fn text(text: &str) -> Value {
-    Value::Text(Some(text.to_owned()))
+impl From<columns::Value> for Value {
+    fn from(value: columns::Value) -> Self {
+        match value {
+            columns::Value::Text(text) => Self::Text(text),
+            // Text here cannot hold U+0000.
+            columns::Value::Free(text) => Self::Bytes(text.map(String::into_bytes)),
+            columns::Value::Instant(at) => instant(at),
+            columns::Value::Number(number) => Self::Number(Some(number)),
+            columns::Value::Hash(hash) => Self::Bytes(hash.map(Vec::from)),
+        }
+    }
 }
 
-pub(super) fn optional(text: Option<&str>) -> Value {
-    Value::Text(text.map(str::to_owned))
+pub(super) fn text(text: &str) -> Value {
+    Value::Text(Some(text.to_owned()))
 }
 
 /// Text that may hold U+0000.

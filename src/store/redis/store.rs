@@ -418,7 +418,7 @@ impl TokenStore for RedisStore {
                 let mut values = Vec::with_capacity(some.len() * 4);
                 for noted in some {
                     values.push(Packed::text(*noted.id.as_bytes()));
-                    values.extend(record::used(Some(&noted.last_use)));
+                    values.extend(record::used(&noted.last_use));
                 }
                 inner.link.run(&script::TOUCH, &inner.shard(shard), &[&pack(&values)]).await?;
             }

@@ -24,8 +24,8 @@ impl Query {
     }
 
     /// Appends SQL in which every `?` stands for `value`.
-    pub(super) fn bind(&mut self, sql: &str, value: Value) {
-        self.values.push(value);
+    pub(super) fn bind(&mut self, sql: &str, value: impl Into<Value>) {
+        self.values.push(value.into());
         let place = format!("?{}", self.values.len());
         self.sql.push_str(&sql.replace('?', &place));
     }

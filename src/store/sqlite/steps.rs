@@ -1,12 +1,14 @@
 //! The steps of the contract. Those that write run inside a transaction that holds the file's write
 //! lock, so that what they check still holds when they write.
 
+use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 
 use super::error::StepError;
 use super::query::Query;
-use super::row::{self, SeenScopes, bound, columns, instant, text, token_columns};
+use super::row::{self, bound, instant, text};
 use crate::clock::Timestamp;
+use crate::store::columns::{self, SeenScopes, columns, token_columns};
 use crate::store::{Admission, Change, Conflict, Filter, PageRequest, Purge, Use};
 use crate::token::{Kind, Record, Revocation, Token, TokenId};
 
@@ -123,9 +125,11 @@ pub(super) fn update(
         return Err(conflict.into());
     }
     let mut query = Query::new("UPDATE tokens SET version = version + 1");
-    assign(&mut query, change);
+    for (column, value) in columns::changed(change) {
+        query.bind(&format!(", {column} = ?"), value);
+    }
     query.bind(" WHERE id = ?", text(id.as_str()));
-    query.bind(" AND version = ? AND revoked_at IS NULL", row::version(expected_version));
+    query.bind(" AND version = ? AND revoked_at IS NULL", columns::version(expected_version));
     query.push(concat!(" RETURNING ", columns!()));
     let changed = {
         let mut statement = connection.prepare_cached(&query.sql)?;
@@ -189,71 +193,6 @@ fn name_conflict(
     Ok(one_id(connection, NAMED, name)?.map(|by| Conflict::NameTaken { by }))
 }
 
-/// Appends the new values of the columns that a change names, and of no others.
-fn assign(query: &mut Query, change: &Change) {
-    let Change {
-        name,
-        description,
-        scopes,
-        resources,
-        networks,
-        expires_at,
-        metadata,
-        suspension,
-        digest,
-        superseded,
-        rotation,
-        notices,
-    } = change;
-    if let Some((name, _)) = name {
-        query.bind(", name = ?", text(name.as_str()));
-        query.bind(", name_key = ?", text(&name.key()));
-    }
-    if let Some(description) = description {
-        query.bind(", description = ?", row::optional(description.as_deref()));
-        query.bind(", description_key = ?", row::description_key(description.as_deref()));
-    }
-    if let Some(scopes) = scopes {
-        query.bind(", scopes = ?", row::scopes(scopes));
-    }
-    if let Some(resources) = resources {
-        query.bind(", resources = ?", row::resources(resources));
-    }
-    if let Some(networks) = networks {
-        query.bind(", networks = ?", row::networks(networks));
-    }
-    if let Some(expires_at) = expires_at {
-        query.bind(", expires_at = ?", instant(*expires_at));
-    }
-    if let Some(metadata) = metadata {
-        query.bind(", metadata = ?", text(metadata.as_json()));
-    }
-    if let Some(suspension) = suspension {
-        let [suspended_at, suspended_by] = row::suspension(suspension.as_ref());
-        query.bind(", suspended_at = ?", suspended_at);
-        query.bind(", suspended_by = ?", suspended_by);
-    }
-    if let Some(digest) = digest {
-        query.bind(", digest = ?", text(&digest.to_stored()));
-    }
-    if let Some(superseded) = superseded {
-        let stored = superseded.as_ref().map(crate::token::TokenDigest::to_stored);
-        query.bind(", superseded = ?", row::optional(stored.as_deref()));
-    }
-    if let Some(rotation) = rotation {
-        let [rotated_at, superseded_at, grace_until, first_used_at] = row::rotation(*rotation);
-        query.bind(", rotated_at = ?", rotated_at);
-        query.bind(", superseded_at = ?", superseded_at);
-        query.bind(", grace_until = ?", grace_until);
-        query.bind(", first_used_at = ?", first_used_at);
-    }
-    if let Some(notices) = notices {
-        let [given, claimed_at] = row::notices(*notices);
-        query.bind(", notices = ?", given);
-        query.bind(", notices_claimed_at = ?", claimed_at);
-    }
-}
-
 pub(super) fn revoke(
     connection: &Connection,
     filter: &Filter,
@@ -285,8 +224,8 @@ pub(super) fn generation(connection: &Connection) -> Result<u64, StepError> {
 pub(super) fn touch(connection: &Connection, uses: &[Use]) -> Result<(), StepError> {
     let mut statement = connection.prepare_cached(TOUCH)?;
     for Use { id, last_use } in uses {
-        let (at, ip) = (last_use.at.as_micros(), row::address(Some(last_use)));
-        statement.execute(params![id.as_str(), at, ip, last_use.agent.as_deref()])?;
+        let [at, ip, agent] = columns::used(Some(last_use)).map(Value::from);
+        statement.execute(params![id.as_str(), at, ip, agent])?;
     }
     Ok(())
 }
@@ -310,8 +249,6 @@ fn one_id(
 
 #[cfg(test)]
 mod tests {
-    use rusqlite::types::Value;
-
     use super::*;
     use crate::store::sqlite::schema;
     use crate::store::{Position, Reach, SortKey, SortValue};
