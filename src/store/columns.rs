@@ -36,7 +36,9 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
-/// The columns that are written: a record's, then those by which others are found.
+/// The columns that are written: a record's, then those by which others are found. Redis knows them
+/// by their places, so one that was released keeps its own; `redis/record.rs` tells where a new one
+/// goes.
 macro_rules! written_columns {
     () => {
         concat!($crate::store::columns::columns!(), ", name_key, description_key")
@@ -284,11 +286,11 @@ pub(super) fn corrupt(id: String, place: usize) -> StoreError {
 /// the same ones.
 pub(super) type SeenScopes = Option<(String, ScopeList)>;
 
-/// Reads the [`columns`] of a record that comes after another one.
+/// Reads the [`columns`] of a record, which may come after others.
 #[inline]
 pub(super) fn record<'a, F: Fields<'a>>(
     fields: &mut F,
-    seen: &mut SeenScopes,
+    seen: Option<&mut SeenScopes>,
 ) -> Result<Record, F::Error> {
     let token = token(fields, seen)?;
     let digest = fields.required(|text| Some(TokenDigest::from_stored(text)))?;
@@ -304,11 +306,11 @@ pub(super) fn record<'a, F: Fields<'a>>(
     Ok(record)
 }
 
-/// Reads the [`token_columns`] of a record that comes after another one.
+/// Reads the [`token_columns`] of a record, which may come after others.
 #[inline]
 pub(super) fn token<'a, F: Fields<'a>>(
     fields: &mut F,
-    seen: &mut SeenScopes,
+    seen: Option<&mut SeenScopes>,
 ) -> Result<Token, F::Error> {
     let id: TokenId = fields.parsed()?;
     let kind = fields.required(Kind::from_text)?;
@@ -316,7 +318,10 @@ pub(super) fn token<'a, F: Fields<'a>>(
     let owner = fields.parsed()?;
     let name = fields.parsed()?;
     let description = fields.free()?;
-    let scopes = fields.text()?.map(|text| read_scopes(seen, text)).unwrap_or_default();
+    // Scopes that cannot be understood are none: they grant nothing, and the token can still be
+    // listed and revoked.
+    let scopes = fields.text().ok().flatten();
+    let scopes = scopes.map(|text| read_scopes(text, seen)).unwrap_or_default();
     let resources = fields.required(read_resources)?;
     let networks = fields.required(read_networks)?;
     let audience = fields.required(read_list)?;
@@ -364,17 +369,19 @@ pub(super) fn token<'a, F: Fields<'a>>(
     Ok(token)
 }
 
-/// Scopes that cannot be understood are none: they grant nothing, and the token can still be
-/// listed and revoked.
-fn read_scopes(seen: &mut SeenScopes, text: &str) -> ScopeList {
-    if let Some((_, list)) = seen.as_ref().filter(|(before, _)| before == text) {
+fn read_scopes(text: &str, seen: Option<&mut SeenScopes>) -> ScopeList {
+    if let Some((before, list)) = seen.as_ref().and_then(|seen| seen.as_ref())
+        && before == text
+    {
         return list.clone();
     }
     let list = match text {
         "" => ScopeList::default(),
         _ => ScopeList::parse(text.split(' ')).unwrap_or_default(),
     };
-    *seen = Some((text.to_owned(), list.clone()));
+    if let Some(seen) = seen {
+        *seen = Some((text.to_owned(), list.clone()));
+    }
     list
 }
 
@@ -412,7 +419,6 @@ fn read_metadata(text: &str) -> Option<Metadata> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Timestamp;
     use crate::token::{Actor, Owner, Tenant};
 
     /// Reads what is to be written as if it had been.
@@ -477,7 +483,7 @@ mod tests {
     }
 
     fn read(values: &[Value]) -> Result<Record, StoreError> {
-        record(&mut Written { values, next: 0 }, &mut None)
+        record(&mut Written { values, next: 0 }, None)
     }
 
     fn at(micros: i64) -> Timestamp {

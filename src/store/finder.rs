@@ -1,6 +1,6 @@
 //! Finding many records at once with one question to the database.
 //!
-//! A caller that finds nobody asking the database asks at once, alone. While it waits, others
+//! A caller that finds few enough asking the database asks at once, alone. While it waits, others
 //! queue; when its answer is there, it lets the first of them ask for all of them. So nobody waits
 //! to be many, and the more callers there are, the fewer questions each costs. There is no task
 //! behind this: the callers lead each other, and one that is dropped hands on what it held.
@@ -28,8 +28,8 @@ pub(super) trait Source: Sync {
 
 /// Lets callers ask together.
 pub(super) struct Finder<R> {
-    /// How many callers ask the database at the same time. A second one keeps the database busy
-    /// while the first hands out its answers.
+    /// How many callers ask the database at the same time: more than one, so that the database is
+    /// busy while one hands out its answers.
     leaders: usize,
     queue: Mutex<Queue<R>>,
 }

@@ -35,7 +35,14 @@ pub(super) fn values(record: &Record) -> Vec<Value> {
 
 /// Reads a row of the columns of a record.
 pub(super) fn record(row: &Row) -> Result<Record, StoreError> {
-    columns::record(&mut Fields { row, next: 0 }, &mut None)
+    columns::record(&mut Fields { row, next: 0 }, None)
+}
+
+/// Reads rows of the columns of a record.
+pub(super) fn records(rows: &[Row]) -> Result<Vec<Record>, StoreError> {
+    let mut seen = None;
+    let read = |row| columns::record(&mut Fields { row, next: 0 }, Some(&mut seen));
+    rows.iter().map(read).collect()
 }
 
 /// Reads the id in a row's first column.

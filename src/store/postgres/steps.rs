@@ -54,7 +54,7 @@ impl Step for List<'_> {
         };
         let query = Query::page(session.sql, self.filter, self.page, self.now, few);
         let rows = session.rows(&query.sql, &query.values).await?;
-        Ok(rows.iter().map(row::record).collect::<Result<_, _>>()?)
+        Ok(row::records(&rows)?)
     }
 }
 

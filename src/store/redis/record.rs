@@ -10,7 +10,8 @@ use crate::token::{LastUse, Record, TokenId};
 
 /// A record as it is stored: what is written of a record, in the order in which `lua/record.lua`
 /// numbers it from 1, and then which step wrote it, so that a step that the driver repeats after a
-/// broken connection is not done twice.
+/// broken connection is not done twice. What was released keeps its place: a new column goes behind
+/// the step.
 pub(super) fn packed(record: &Record, step: &str) -> Vec<u8> {
     let mut values: Vec<Packed> = columns::values(record).into_iter().map(Packed::from).collect();
     values.push(Packed::text(step));
@@ -71,7 +72,17 @@ fn unhex(text: &str) -> Option<[u8; 16]> {
 
 /// Reads a record as it is stored. `key` names it where its own id cannot be read.
 pub(super) fn read(packed: &[u8], key: &str) -> Result<Record, StoreError> {
-    columns::record(&mut Fields { packed, list: Unpack::list(packed), next: 0, key }, &mut None)
+    columns::record(&mut Fields { packed, list: Unpack::list(packed), next: 0, key }, None)
+}
+
+/// Reads records as they are stored. `key` names those whose own id cannot be read.
+pub(super) fn read_all(found: &[Vec<u8>], key: &str) -> Result<Vec<Record>, StoreError> {
+    let mut seen = None;
+    let mut read = |packed| {
+        let list = Unpack::list(packed);
+        columns::record(&mut Fields { packed, list, next: 0, key }, Some(&mut seen))
+    };
+    found.iter().map(|packed| read(packed)).collect()
 }
 
 struct Fields<'a> {
@@ -115,5 +126,53 @@ impl<'a> columns::Fields<'a> for Fields<'a> {
         let id = first.and_then(|id| std::str::from_utf8(id).ok()?.parse().ok());
         let id = id.map_or_else(|| self.key.to_owned(), |id: TokenId| id.to_string());
         columns::corrupt(id, self.next.saturating_sub(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scope::ScopeList;
+    use crate::token::{Kind, Owner, Token, TokenDigest};
+
+    #[test]
+    fn every_column_has_the_place_that_the_scripts_know() {
+        let lua = include_str!("lua/record.lua");
+        let numbered =
+            lua.lines().filter_map(|line| line.strip_prefix("local ")?.split_once(" = "));
+        let mut known = 0;
+        for (names, places) in numbered {
+            for (name, place) in names.split(", ").zip(places.split(", ")) {
+                let Ok(place) = place.parse::<usize>() else { continue };
+                let column = match name {
+                    "STEP" => continue,
+                    "USED_AT" => "last_used_at",
+                    "USED_IP" => "last_used_ip",
+                    "USED_AGENT" => "last_used_agent",
+                    "ISSUE_KEY" => "idempotency_key",
+                    name => &name.to_lowercase(),
+                };
+                assert_eq!(written_columns!().split(", ").nth(place - 1), Some(column));
+                known += 1;
+            }
+        }
+        assert_eq!(known, 23);
+        assert!(lua.contains(" STEP = 37, 38, 39\n"));
+    }
+
+    #[test]
+    fn the_step_is_in_the_place_that_the_scripts_know() {
+        let owner = Owner::parse("u1").unwrap();
+        let (id, name) = ("ABCDEFGHIJKLMNOP".parse().unwrap(), "ci".parse().unwrap());
+        let scopes = ScopeList::default();
+        let token = Token::new(id, Kind::Personal, owner, name, scopes, Timestamp::MIN);
+        let record = Record::new(token, TokenDigest::from_stored("2.AAAA"));
+        let packed = packed(&record, "a step");
+        let mut list = Unpack::list(&packed).unwrap();
+        for _ in 1..39 {
+            list.next().unwrap();
+        }
+        assert_eq!(list.next(), Some(Some(b"a step".as_slice())));
+        assert_eq!(read(&packed, "").unwrap(), record);
     }
 }

@@ -151,9 +151,7 @@ impl Inner {
             ];
             let answer = self.link.look(&script::PAGE, &shard, &arguments).await?;
             let (next, found) = split_first(answer)?;
-            for packed in found {
-                records.push(record::read(&packed, &shard)?);
-            }
+            records.extend(record::read_all(&found, &shard)?);
             if next.is_empty() || records.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
                 return Ok(records);
             }
@@ -174,7 +172,7 @@ impl Inner {
         let arguments = [filter, now.as_bytes(), &ids];
         let found = self.link.look(&script::PICK, &shard, &arguments).await?;
         let found = Vec::<Vec<u8>>::from_redis_value(found).map_err(StoreError::unavailable)?;
-        found.iter().map(|packed| record::read(packed, &shard)).collect()
+        record::read_all(&found, &shard)
     }
 
     /// Runs one step of a revocation: where to go on, and the ids of what was revoked.

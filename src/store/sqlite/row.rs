@@ -49,17 +49,17 @@ pub(super) fn bound(values: &[Value]) -> impl Iterator<Item = &dyn ToSql> {
 
 /// Reads a row of the columns of a record.
 pub(super) fn record(row: &Row<'_>) -> Result<Record, StepError> {
-    record_after(&mut None, row)
+    columns::record(&mut Fields { row, next: 0 }, None)
 }
 
 /// Reads a row of the columns of a record that comes after another one.
 pub(super) fn record_after(seen: &mut SeenScopes, row: &Row<'_>) -> Result<Record, StepError> {
-    columns::record(&mut Fields { row, next: 0 }, seen)
+    columns::record(&mut Fields { row, next: 0 }, Some(seen))
 }
 
 /// Reads a row of the columns of a token that comes after another one.
 pub(super) fn token_after(seen: &mut SeenScopes, row: &Row<'_>) -> Result<Token, StepError> {
-    columns::token(&mut Fields { row, next: 0 }, seen)
+    columns::token(&mut Fields { row, next: 0 }, Some(seen))
 }
 
 /// Reads the id in a row's first column.
