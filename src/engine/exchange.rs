@@ -102,7 +102,8 @@ impl Exchange {
         self
     }
 
-    /// Nothing outside these scopes: asked for they are refused, unasked they are left out.
+    /// Nothing outside these scopes, but for those that every token has: asked for they are refused,
+    /// unasked they are left out.
     #[must_use]
     pub fn at_most(mut self, scopes: ScopeSet) -> Self {
         let scopes = self.at_most.map_or(scopes, |before| before.and(&scopes));
@@ -289,7 +290,10 @@ impl Engine {
         }
         check_parties(exchange.client.as_deref())?;
         let allowed = self.catalog.grantable(Kind::Access).and(verified.scopes());
-        let allowed = exchange.at_most.map_or(allowed, |most| allowed.and(&most));
+        let allowed = exchange.at_most.map_or(allowed, |most| {
+            // Every token has them, so the list of its scopes says so too.
+            allowed.and(&self.catalog.with_always(allowed.and(&most)))
+        });
         let scopes = match exchange.scopes {
             Some(scopes) => {
                 let wish = ScopeWish { scopes, presets: Vec::new() };

@@ -295,7 +295,7 @@ impl OnBehalf<'_> {
     /// As [`issue`](Self::issue), except for [`IssueError::NameTaken`].
     pub async fn issue_if_absent(&self, issue: Issue) -> Result<Ensured, IssueError> {
         let now = self.engine.clock.now();
-        let draft = self.draft(issue, now).await?;
+        let draft = self.draft(issue, Operation::Issue, now).await?;
         match self.engine.store_new(draft, true, now).await {
             Ok(made) => {
                 self.tell_issued(&made.record.token, now);
@@ -311,7 +311,7 @@ impl OnBehalf<'_> {
 
     async fn make(&self, issue: Issue) -> Result<Made, IssueError> {
         let now = self.engine.clock.now();
-        let draft = self.draft(issue, now).await?;
+        let draft = self.draft(issue, Operation::Issue, now).await?;
         let unique_name = self.engine.policy.unique_names;
         let made = self.engine.store_new(draft, unique_name, now).await?;
         self.tell_issued(&made.record.token, now);
@@ -325,8 +325,13 @@ impl OnBehalf<'_> {
     }
 
     /// Checks a request and makes of it all of a token but its id.
-    pub(super) async fn draft(&self, issue: Issue, now: Timestamp) -> Result<Draft, IssueError> {
-        let (draft, set) = self.check_request(issue, now)?;
+    pub(super) async fn draft(
+        &self,
+        issue: Issue,
+        operation: Operation,
+        now: Timestamp,
+    ) -> Result<Draft, IssueError> {
+        let (draft, set) = self.check_request(issue, operation, now)?;
         let token = &draft.record.token;
         let facts = self.engine.admitted_owner(&token.tenant, &token.owner).await?;
         self.engine.check_rights(&facts, &set)?;
@@ -334,8 +339,13 @@ impl OnBehalf<'_> {
     }
 
     /// Checks what a request says by itself, and tells which scopes it amounts to.
-    fn check_request(&self, issue: Issue, now: Timestamp) -> Result<(Draft, ScopeSet), IssueError> {
-        let request = issue.idempotency_key.is_some().then(|| format!("{issue:?}"));
+    fn check_request(
+        &self,
+        issue: Issue,
+        operation: Operation,
+        now: Timestamp,
+    ) -> Result<(Draft, ScopeSet), IssueError> {
+        let request = issue.idempotency_key.is_some().then(|| format!("{operation:?} {issue:?}"));
         let (tenant, owner) = self.owner_of(&issue)?;
         self.confirm(now).map_err(|_| IssueError::Unconfirmed)?;
         let name = parse_name(issue.name)?;
@@ -397,6 +407,14 @@ impl OnBehalf<'_> {
             Err(IssueError::NotFound)
         }
     }
+}
+
+/// What a request is for: one operation's key is no answer to another's.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Operation {
+    Issue,
+    /// An application token with a refresh token.
+    Grant,
 }
 
 /// All of a token but its id and secret. A record is large, so it stays in one place from here on.

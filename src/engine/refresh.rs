@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::denial::{DenialReason, Outage, VerifyError, denied};
 use super::event::{Event, Subject};
-use super::issue::{Draft, Issue, IssueError, Issued};
+use super::issue::{Draft, Issue, IssueError, Issued, Operation};
 use super::judge::{Presented, Purpose};
 use super::on_behalf::OnBehalf;
 use super::settings::{ScopeWish, SettingsError};
@@ -137,9 +137,10 @@ impl Hallpass {
     /// Gives a new access token and a new refresh token for a refresh token.
     ///
     /// The presented one is spent by that. Presented again within the lifetime of an access
-    /// token, and as long as nobody used what replaced it, it gives another pair and the lost one
-    /// is void: whoever never got the reply is not punished. In any other case a spent refresh
-    /// token is in two hands: the whole grant is revoked, and [`Event::Reused`] is raised.
+    /// token, and as long as nobody used what replaced it, it gives another pair and the lost
+    /// refresh token is void: whoever never got the reply is not punished. (The lost access token is
+    /// good until it ends.) In any other case a spent refresh token is in two hands: the whole grant
+    /// is revoked, and [`Event::Reused`] is raised.
     ///
     /// Scopes only narrow, and nothing lives past the end of the grant. The kinds and the audience
     /// of `context` are not looked at.
@@ -192,7 +193,8 @@ impl OnBehalf<'_> {
     ///
     /// # Errors
     /// As [`issue`](Self::issue), and [`IssueError::ClientMissing`]. Name and quota are those of
-    /// refresh tokens.
+    /// refresh tokens. Where policy's `exchange_quota` has no room for the application token, an
+    /// idempotency key is spent nevertheless: go on with another one.
     pub async fn issue_with_refresh(&self, mut issue: Issue) -> Result<Granted, IssueError> {
         let engine = self.engine;
         let now = engine.clock.now();
@@ -201,7 +203,7 @@ impl OnBehalf<'_> {
         }
         let lifetime = engine.policy.refresh_lifetime.min(engine.policy.max_lifetime);
         issue.expiry.get_or_insert(Expiry::In(lifetime));
-        let mut draft = self.draft(issue, now).await?;
+        let mut draft = self.draft(issue, Operation::Grant, now).await?;
         let scopes = draft.record.token.scopes.clone();
         draft.record.token.kind = Kind::Refresh;
         draft.quota = engine.policy.refresh_quota;
@@ -272,6 +274,10 @@ impl Engine {
         let (facts, lost) = match presented {
             Presented::Current => (facts, None),
             Presented::Older => match self.unheard_of(&spent, now).await? {
+                Some(lost) if lost.token.suspension.is_some() => {
+                    // Who may not present it may not get another one in its place either.
+                    return Err(refused(DenialReason::Suspended));
+                }
                 // A spent token has ended; whether it may be presented again is up to the grant.
                 Some(lost) => (Facts::of(&grant, &self.catalog), Some(lost)),
                 None => return Err(self.reused_refresh(&facts, &root, context, now).await),

@@ -7,7 +7,7 @@ use super::event::{Event, Subject};
 use super::issue::Issued;
 use super::judge::Presented;
 use super::on_behalf::{Closed, OnBehalf, Unconfirmed, Unreachable};
-use super::settings::OwnerError;
+use super::settings::{OwnerError, check_window};
 use super::verified::Context;
 use super::{Engine, Hallpass};
 use crate::clock::Timestamp;
@@ -285,6 +285,9 @@ impl Engine {
             _ => (Some(Some(record.digest.clone())), fresh),
         };
         let new_end = (end != token.expires_at).then_some(end);
+        if let Some(end) = new_end {
+            check_window(token, end)?;
+        }
         let change = Change {
             digest: Some(self.digest_of(&plain)?),
             superseded,

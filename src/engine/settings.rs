@@ -5,9 +5,11 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::Engine;
+use crate::clock::Timestamp;
 use crate::owner::{OwnerDirectoryError, OwnerFacts, OwnerKind};
+use crate::policy::ExpiryError;
 use crate::scope::{ParseResourceError, ParseScopeError, Scope, ScopeList, ScopeSet};
-use crate::token::{Kind, Networks, Owner, ParseNameError, Tenant, TokenName};
+use crate::token::{Kind, Networks, Owner, ParseNameError, Tenant, Token, TokenName};
 
 /// Longest description, in characters.
 const MAX_DESCRIPTION: usize = 1000;
@@ -100,6 +102,14 @@ pub(super) fn check_description(description: &str) -> Result<(), SettingsError> 
     let fits = description.chars().take(MAX_DESCRIPTION + 1).count() <= MAX_DESCRIPTION;
     let clean = description.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\t'));
     if fits && clean { Ok(()) } else { Err(SettingsError::Description) }
+}
+
+/// Refuses a new end at which the token has not begun yet.
+pub(super) fn check_window(token: &Token, end: Option<Timestamp>) -> Result<(), ExpiryError> {
+    match (token.not_before, end) {
+        (Some(begin), Some(end)) if end <= begin => Err(ExpiryError::TooShort),
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn check_networks(networks: Vec<IpNet>) -> Result<Networks, SettingsError> {

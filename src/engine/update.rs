@@ -6,7 +6,8 @@ use super::Hallpass;
 use super::event::{Event, Subject, Update};
 use super::on_behalf::{Closed, OnBehalf, Unconfirmed, Unreachable};
 use super::settings::{
-    OwnerError, ScopeWish, SettingsError, check_description, check_networks, parse_name,
+    OwnerError, ScopeWish, SettingsError, check_description, check_networks, check_window,
+    parse_name,
 };
 use crate::clock::Timestamp;
 use crate::policy::{Expiry, ExpiryError};
@@ -343,6 +344,7 @@ impl OnBehalf<'_> {
         }
         if let Some(expiry) = edit.expiry {
             let end = engine.policy.expiry(Some(expiry), now)?;
+            check_window(token, end)?;
             let longest = token.lifecycle().issued_at.checked_add(engine.policy.max_lifetime);
             if end.zip(longest).is_some_and(|(end, longest)| end > longest) {
                 return Err(ExpiryError::TooLong.into());

@@ -232,6 +232,11 @@ impl ScopeCatalog {
             .map(|(_, entry)| &entry.scope)
     }
 
+    /// A set of this catalog's, and what every token has. The empty one stays empty.
+    pub(crate) fn with_always(&self, set: ScopeSet) -> ScopeSet {
+        if set.is_empty() { set } else { set.or(self.compiled.always) }
+    }
+
     /// The set of these scopes and all they imply. Scopes given to every token are not added.
     ///
     /// # Errors

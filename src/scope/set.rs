@@ -69,6 +69,10 @@ impl ScopeSet {
             .map(|(_, scope)| scope)
     }
 
+    pub(super) fn or(self, bits: Bits) -> Self {
+        Self { bits: self.bits.or(bits), ..self }
+    }
+
     pub(super) fn is_of(&self, catalog: &'static Compiled) -> bool {
         std::ptr::eq(self.catalog, catalog)
     }

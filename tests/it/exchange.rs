@@ -82,6 +82,32 @@ fn a_scope_that_implies_what_access_tokens_may_not_have_is_not_handed_on() {
 }
 
 #[test]
+fn a_limit_leaves_what_every_token_has_and_nothing_else() {
+    let catalog = ScopeCatalog::builder()
+        .scope(ScopeDefinition::new("repo:read"))
+        .scope(ScopeDefinition::new("hooks"))
+        .scope(ScopeDefinition::new("profile"))
+        .always(["profile"])
+        .build()
+        .unwrap();
+    let limit = catalog.set(["repo:read"]).unwrap();
+    let world = World::build(Arc::new(MemoryStore::new()), |builder| builder.catalog(catalog));
+    let parent = world.issue(Issue::new("ci").owner("u1").scopes(["repo:read", "hooks"]));
+    for limited in [Exchange::new(), Exchange::new().scopes(["repo:read"])] {
+        let child = exchange(&world, &parent, limited.at_most(limit)).unwrap();
+        let granted = world.verify(child.plain.expose()).unwrap();
+        assert!(granted.grants("repo:read") && granted.grants("profile"));
+        assert!(!granted.grants("hooks"));
+    }
+    let wider = exchange(&world, &parent, Exchange::new().scopes(["hooks"]).at_most(limit));
+    assert!(matches!(wider, Err(ExchangeError::Wider { .. })), "{wider:?}");
+    // What every token has is no reason for one that has nothing else.
+    let parent = world.issue(Issue::new("other").owner("u1").scopes(["hooks"]));
+    let nothing = exchange(&world, &parent, Exchange::new().at_most(limit));
+    assert!(matches!(nothing, Err(ExchangeError::Settings(SettingsError::NoScope))), "{nothing:?}");
+}
+
+#[test]
 fn a_token_with_many_implied_scopes_can_be_exchanged() {
     let names: Vec<_> = (0..200).map(|number| format!("s{number}")).collect();
     let builder = names

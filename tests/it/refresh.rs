@@ -112,6 +112,34 @@ fn a_lost_reply_is_forgiven_until_somebody_used_it() {
 }
 
 #[test]
+fn what_is_suspended_is_not_replaced_by_presenting_its_predecessor() {
+    let world = World::new();
+    let first = grant(&world);
+    let second = refresh(&world, &first.refresh).unwrap();
+    run(world.hallpass.suspend(&second.refresh.token.id)).unwrap();
+    for spent in [&first.refresh, &second.refresh] {
+        assert_eq!(reason(refresh(&world, spent)), DenialReason::Suspended);
+    }
+    assert_eq!(reuses(&world), 0);
+    run(world.hallpass.resume(&second.refresh.token.id)).unwrap();
+    let heard = refresh(&world, &first.refresh).unwrap();
+    assert!(world.accepts(&heard.access));
+}
+
+#[test]
+fn the_key_of_a_grant_is_no_key_of_a_token() {
+    let world = World::new();
+    let asked = || app("reader").expiry(Expiry::In(TimeDelta::days(1))).idempotency_key("k");
+    let grant = run(world.hallpass.issue_with_refresh(asked())).unwrap();
+    let token = run(world.hallpass.issue(asked()));
+    assert!(matches!(token, Err(IssueError::IdempotencyKey)), "{token:?}");
+    match run(world.hallpass.issue_with_refresh(asked())) {
+        Err(IssueError::Replayed(token)) => assert_eq!(token.id, grant.refresh.token.id),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn a_reply_that_was_not_lost_gives_the_thief_away() {
     // The thief presents the spent token before the client has used the new one.
     let world = World::new();

@@ -4,8 +4,8 @@ use chrono::TimeDelta;
 use hallpass::store::Change;
 use hallpass::{
     Actor, Caller, DenialReason, Edit, Event, Expiry, ExpiryError, Issue, Issued, Metadata,
-    OnBehalf, OwnerError, Policy, Resources, RevocationReason, SettingsError, Status, Token,
-    TokenStore, Update, UpdateError,
+    OnBehalf, OwnerError, Policy, Resources, RevocationReason, Rotate, RotateError, SettingsError,
+    Status, Token, TokenStore, Update, UpdateError,
 };
 
 use crate::world::{Fault, Step, World, after, ci, micro, owner, run};
@@ -303,4 +303,24 @@ fn a_store_that_fails_is_an_error() {
     }
     assert_eq!(world.get(&issued), issued.token);
     assert!(world.events.take().is_empty());
+}
+
+#[test]
+fn no_new_end_comes_before_the_beginning() {
+    let world = World::new();
+    let begin = after(TimeDelta::days(10));
+    let issued = world.issue(ci("later").not_before(begin.to_utc()));
+    for end in [TimeDelta::days(1), TimeDelta::days(10)] {
+        let refused = update(&world, &issued, Edit::new().expiry(Expiry::In(end)));
+        assert!(matches!(refused, Err(UpdateError::Expiry(ExpiryError::TooShort))), "{refused:?}");
+        let refused =
+            run(world.hallpass.rotate(&issued.token.id, Rotate::new().expiry(Expiry::In(end))));
+        assert!(matches!(refused, Err(RotateError::Expiry(ExpiryError::TooShort))), "{refused:?}");
+    }
+    let end = Expiry::In(TimeDelta::days(10) + micro());
+    assert_eq!(
+        update(&world, &issued, Edit::new().expiry(end)).unwrap().expires_at,
+        Some(begin.saturating_add(micro()))
+    );
+    run(world.hallpass.rotate(&issued.token.id, Rotate::new())).unwrap();
 }
