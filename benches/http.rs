@@ -1,5 +1,6 @@
 //! What the guard costs a server: requests a second over loopback to one axum server, on a route
-//! with the guard and on one without, in turns.
+//! with the guard and on one without, in turns; and on one behind a layer that checks nothing but
+//! does what every such layer has to: it gives the handler a value and the response two headers.
 //!
 //! First server and client have one thread each, and the server is what limits: the strictest
 //! comparison, as the server does nothing but answer. Then the server runs as `#[tokio::main]`
@@ -19,12 +20,17 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
 use axum::routing::get;
 use hallpass::axum::GuardedRouter;
-use hallpass::{Boundary, Requirement};
+use hallpass::{Boundary, Requirement, Verified};
+use http::HeaderValue;
+use http::header::{CACHE_CONTROL, VARY};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
+use tower::ServiceBuilder;
 
 use support::{Text, is_test, populated};
 
@@ -41,15 +47,17 @@ fn main() {
         for (name, among) in [("hot", 1), ("random", count)] {
             let name = format!("{name}{kind}");
             let figure = Figure::of(&mut load, rounds, among);
+            let [bare, least, guarded] = figure.per_second;
+            let [_, of_least, of_guarded] = figure.ratio;
             println!(
-                "http {name}: {:.0} requests a second, {:.0} without the guard, ratio {:.3}",
-                figure.guarded, figure.bare, figure.ratio
+                "http {name}: {guarded:.0} requests a second, {bare:.0} without the guard, ratio \
+                 {of_guarded:.3}; {least:.0} behind a layer that checks nothing, {of_least:.3}"
             );
             figures.insert(
                 name,
                 serde_json::json!({
-                    "tokens": among, "bare_per_second": figure.bare,
-                    "guarded_per_second": figure.guarded, "ratio": figure.ratio,
+                    "tokens": among, "bare_per_second": bare, "least_per_second": least,
+                    "guarded_per_second": guarded, "least_ratio": of_least, "ratio": of_guarded,
                 }),
             );
         }
@@ -72,13 +80,31 @@ async fn hello() -> &'static str {
     "Hello, world!"
 }
 
+/// As large as what the guard gives the handler.
+#[derive(Clone)]
+struct Proof(#[expect(dead_code, reason = "nobody asks")] [u8; size_of::<Verified>()]);
+
 /// Starts the server on a thread of its own, which ends with the process.
 fn serve(boundary: Boundary, runtime: fn() -> Runtime) -> SocketAddr {
+    let least = ServiceBuilder::new()
+        .map_request(|mut request: Request| {
+            request.extensions_mut().insert(Proof([0; size_of::<Verified>()]));
+            request
+        })
+        .map_response(|mut response: Response| {
+            let headers = response.headers_mut();
+            headers.insert(VARY, HeaderValue::from_static("Authorization"));
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+            response
+        });
     let guarded = GuardedRouter::new(boundary)
         .route("/hallo", Requirement::scope("repo:read"), get(hello))
         .into_router()
         .expect("a router");
-    let app = Router::new().route("/hello", get(hello)).merge(guarded);
+    let app = Router::new()
+        .route("/hello", get(hello))
+        .route("/least", get(hello).layer(least))
+        .merge(guarded);
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let address = listener.local_addr().expect("an address");
     listener.set_nonblocking(true).expect("a setting");
@@ -92,39 +118,35 @@ fn serve(boundary: Boundary, runtime: fn() -> Runtime) -> SocketAddr {
     address
 }
 
-/// Which of the two routes.
-#[derive(Clone, Copy)]
-enum Route {
-    Bare,
-    Guarded,
-}
+/// The paths, all of one length.
+const ROUTES: [&str; 3] = ["/hello", "/least", "/hallo"];
 
+/// Of each of the [`ROUTES`].
 struct Figure {
-    bare: f64,
-    guarded: f64,
-    ratio: f64,
+    per_second: [f64; 3],
+    /// To the first.
+    ratio: [f64; 3],
 }
 
 impl Figure {
-    /// Medians over rounds in which both routes have their turn, the other one first each time.
-    fn of(load: &mut Load, rounds: u64, among: u64) -> Self {
-        load.run(Route::Bare, among);
-        load.run(Route::Guarded, among);
-        let (mut bare, mut guarded, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-        for round in 0..rounds {
-            let (without, with) = if round % 2 == 0 {
-                let without = load.run(Route::Bare, among);
-                (without, load.run(Route::Guarded, among))
-            } else {
-                let with = load.run(Route::Guarded, among);
-                (load.run(Route::Bare, among), with)
-            };
-            let (without, with) = (without.as_secs_f64(), with.as_secs_f64());
-            bare.push(load.total() / without);
-            guarded.push(load.total() / with);
-            ratios.push(without / with);
+    /// Medians over rounds in which all routes have their turn, another one first each time.
+    fn of(load: &mut Load, rounds: usize, among: u64) -> Self {
+        for route in ROUTES {
+            load.run(route, among);
         }
-        Self { bare: median(bare), guarded: median(guarded), ratio: median(ratios) }
+        let (mut rates, mut ratios) = ([const { Vec::new() }; 3], [const { Vec::new() }; 3]);
+        for round in 0..rounds {
+            let mut took = [0.0; 3];
+            for turn in 0..ROUTES.len() {
+                let place = (turn + round) % ROUTES.len();
+                took[place] = load.run(ROUTES[place], among).as_secs_f64();
+            }
+            for (place, seconds) in took.into_iter().enumerate() {
+                rates[place].push(load.total() / seconds);
+                ratios[place].push(took[0] / seconds);
+            }
+        }
+        Self { per_second: rates.map(median), ratio: ratios.map(median) }
     }
 }
 
@@ -158,7 +180,7 @@ impl Load {
     }
 
     /// How long it takes to have a round of requests answered, all connections at once.
-    fn run(&mut self, route: Route, among: u64) -> Duration {
+    fn run(&mut self, route: &'static str, among: u64) -> Duration {
         let requests = self.requests;
         self.client.block_on(async {
             let started = Instant::now();
@@ -198,11 +220,7 @@ impl Connection {
     }
 
     /// Sends one request and reads the whole of its answer, which must be good.
-    async fn request(&mut self, route: Route, number: u64) {
-        let path = match route {
-            Route::Bare => "/hello",
-            Route::Guarded => "/hallo",
-        };
+    async fn request(&mut self, path: &str, number: u64) {
         self.request.clear();
         for part in [
             "GET ",

@@ -91,16 +91,17 @@ async fn hello() -> &'static str {
     "Hello, world!"
 }
 
-/// axum's router on its own and with every route guarded.
+/// axum's router on its own and with every route guarded, as they are served.
 fn routers(c: &mut Criterion) {
     let mut text = Text::new();
     let bearer = bearer(text.of(7));
     let mut group = c.benchmark_group("axum");
-    let mut bare = Router::new().route("/hello", get(hello));
-    let mut guarded = GuardedRouter::new(boundary(populated(rows(1000))))
+    let mut bare: Router = Router::new().route("/hello", get(hello)).with_state(());
+    let mut guarded: Router = GuardedRouter::new(boundary(populated(rows(1000))))
         .route("/hello", Requirement::scope("repo:read"), get(hello))
         .into_router()
-        .expect("a router");
+        .expect("a router")
+        .with_state(());
     measure(&mut group, "bare", &mut bare, || request(&bearer, Body::empty()));
     measure(&mut group, "guarded", &mut guarded, || request(&bearer, Body::empty()));
 }

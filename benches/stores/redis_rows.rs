@@ -1,5 +1,7 @@
 //! Redis.
 
+use std::num::NonZeroUsize;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use hallpass::conformance::support::{anything, id, record};
@@ -34,7 +36,9 @@ pub(crate) async fn measure() {
         let title = "Redis: a token by its id";
         table::head(title);
         for in_flight in [1, 16, 64] {
+            let apart = (in_flight == 1).then(|| Apart::keep(&server));
             let taken = in_turns(in_flight, tokens, &steps).await;
+            drop(apart);
             table::rows(title, tokens, in_flight, &["driver", "store", "cached store"], &taken);
         }
         if tokens <= 10_000 {
@@ -52,9 +56,53 @@ pub(crate) async fn measure() {
 
 /// How much memory a server uses, in bytes.
 fn used(server: &Server) -> u64 {
-    let told = server.cli(&["INFO", "memory"]);
-    let used = told.lines().find_map(|line| line.strip_prefix("used_memory:"));
-    used.expect("the memory in use").trim().parse().expect("a number")
+    told(server, "used_memory:")
+}
+
+/// A number that a server tells of itself.
+fn told(server: &Server, name: &str) -> u64 {
+    let told = server.cli(&["INFO"]);
+    let told = told.lines().find_map(|line| line.strip_prefix(name));
+    told.expect("a line with this name").trim().parse().expect("a number")
+}
+
+/// Keeps the server on one core and its client on another, where `taskset` can: a lone client that
+/// now and then shares the server's core is answered several times as fast then, and the rows of a
+/// table could not be compared.
+struct Apart {
+    server: u64,
+    cores: usize,
+}
+
+impl Apart {
+    fn keep(server: &Server) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let apart = Self { server: told(server, "process_id:"), cores };
+        if cores > 1 {
+            apart.pin("0", &format!("1-{}", cores - 1));
+        }
+        apart
+    }
+
+    fn pin(&self, client: &str, server: &str) {
+        let here = u64::from(std::process::id());
+        for (cores, process) in [(client, here), (server, self.server)] {
+            let pinned = Command::new("taskset")
+                .args(["-a", "-c", "-p", cores, &process.to_string()])
+                .stdout(Stdio::null())
+                .status();
+            if !pinned.is_ok_and(|status| status.success()) {
+                println!("without taskset, one in flight cannot be compared");
+            }
+        }
+    }
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        let all = format!("0-{}", self.cores - 1);
+        self.pin(&all, &all);
+    }
 }
 
 async fn fill(store: &RedisStore, tokens: u32) {
