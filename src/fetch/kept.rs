@@ -29,7 +29,7 @@ pub(crate) trait Document: Sized {
 pub(crate) struct Kept<T> {
     source: Box<dyn Fetch>,
     state: Mutex<State<T>>,
-    /// Held by whoever fetches while there is nothing to use. The others wait for it.
+    /// Held by whoever fetches. The others wait for it if there is nothing that they can use.
     turn: async_lock::Mutex<()>,
 }
 
@@ -58,10 +58,13 @@ impl Try {
 }
 
 /// What there is to use.
-enum Held<T> {
+enum Held<'a, T> {
     Fresh(Arc<T>),
-    Old(Arc<T>),
-    Nothing { failures: u64 },
+    /// To be fetched again by whoever is told so, who has the turn unless somebody else does.
+    Old(Arc<T>, Option<async_lock::MutexGuard<'a, ()>>),
+    Nothing {
+        failures: u64,
+    },
 }
 
 /// How old a document is when it is fetched again.
@@ -84,7 +87,7 @@ impl<T: Document> Kept<T> {
     pub(crate) async fn at(&self, now: Timestamp) -> Result<Arc<T>, T::Error> {
         let failures = match self.held(now)? {
             Held::Fresh(document) => return Ok(document),
-            Held::Old(document) => {
+            Held::Old(document, _turn) => {
                 let mut unfinished = Unfinished { kept: self, began: Some(now) };
                 let (read, tried) = self.read(now).await;
                 unfinished.began = None;
@@ -94,7 +97,7 @@ impl<T: Document> Kept<T> {
         };
         let _turn = self.turn.lock().await;
         match self.held(now)? {
-            Held::Fresh(document) | Held::Old(document) => Ok(document),
+            Held::Fresh(document) | Held::Old(document, _) => Ok(document),
             // Whoever had the turn before asked for this one too.
             Held::Nothing { failures: since } if since != failures => {
                 Err(FetchError::Paused.into())
@@ -106,18 +109,35 @@ impl<T: Document> Kept<T> {
         }
     }
 
-    fn held(&self, now: Timestamp) -> Result<Held<T>, FetchError> {
-        // A clock that is set back makes nothing fresh for longer.
-        let within = |at: Timestamp, span| now.since(at).abs() < span;
+    /// The document as of `now` unless it is old: for whoever does not find in an old one what may
+    /// be in a new one. Waits for whoever fetches it, and fetches nothing.
+    ///
+    /// # Errors
+    /// [`FetchError::Paused`] if there is no fresh one.
+    pub(crate) async fn fresh_at(&self, now: Timestamp) -> Result<Arc<T>, FetchError> {
+        if let Some(document) = self.fresh(now) {
+            return Ok(document);
+        }
+        drop(self.turn.lock().await);
+        self.fresh(now).ok_or(FetchError::Paused)
+    }
+
+    fn fresh(&self, now: Timestamp) -> Option<Arc<T>> {
+        let (document, at) = self.lock().held.clone()?;
+        is_within(at, FRESH, now).then_some(document)
+    }
+
+    fn held(&self, now: Timestamp) -> Result<Held<'_, T>, FetchError> {
         let mut state = self.lock();
         match state.held.clone() {
-            Some((document, at)) if within(at, STALE) => {
+            Some((document, at)) if is_within(at, STALE, now) => {
                 let tried = state.tried.is_some_and(|tried| tried.is_within(PAUSE, now));
-                if tried || within(at, FRESH) {
+                if tried || is_within(at, FRESH, now) {
                     return Ok(Held::Fresh(document));
                 }
                 state.tried = Some(Try { begin: now, end: now });
-                Ok(Held::Old(document))
+                // Before anybody else can see that it is tried.
+                Ok(Held::Old(document, self.turn.try_lock()))
             }
             // Or whoever sends what is forged would make requests elsewhere.
             _ if state.failed.is_some_and(|failed| failed.is_within(PAUSE_WITHOUT, now)) => {
@@ -168,6 +188,11 @@ impl<T: Document> Kept<T> {
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a document is no older. A clock that is set back makes nothing fresh for longer.
+fn is_within(at: Timestamp, span: TimeDelta, now: Timestamp) -> bool {
+    now.since(at).abs() < span
 }
 
 /// Takes back that a try began if it is given up: it did not fail, and whoever hangs up must not
@@ -225,7 +250,7 @@ mod tests {
         let old = kept.settle(Ok(Text), None, good).unwrap();
         assert!(kept.settle(Err(FetchError::Paused), Some(old), late).is_ok());
         assert!(matches!(kept.held(after(15).saturating_sub(micro)), Ok(Held::Fresh(_))));
-        assert!(matches!(kept.held(after(15)), Ok(Held::Old(_))));
+        assert!(matches!(kept.held(after(15)), Ok(Held::Old(..))));
     }
 
     #[test]

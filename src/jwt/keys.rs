@@ -97,4 +97,12 @@ impl Keys {
             Self::Fetched(kept) => kept.at(now).await,
         }
     }
+
+    /// The same, of which every key is known that there is, or else an error.
+    pub(super) async fn all_at(&self, now: Timestamp) -> Result<Arc<JwkSet>, KeysError> {
+        match self {
+            Self::Fixed(set) => Ok(Arc::clone(set)),
+            Self::Fetched(kept) => Ok(kept.fresh_at(now).await?),
+        }
+    }
 }

@@ -111,7 +111,8 @@ impl JwtVerifier {
     /// The same, with keys that are fetched: with an [`Endpoint`](crate::fetch::Endpoint) from the
     /// issuer's `jwks_uri`, with a [`LocalFile`](crate::fetch::LocalFile) from a file that may be
     /// replaced. It happens when the first token arrives and again every five minutes, and for no
-    /// token that names an unknown key. If it fails they are used for 24 hours.
+    /// token that names an unknown key. If it fails they are used for 24 hours, and a token that
+    /// names a key which is not among them is an outage: the key may be a new one.
     #[must_use]
     pub fn fetching(
         issuer: impl Into<String>,
@@ -161,7 +162,11 @@ impl JwtVerifier {
         let inner = &*self.0;
         let now = inner.clock.now();
         let compact = Compact::parse(text).ok_or(JwtError::Denied)?;
-        let keys = inner.keys.at(now).await?;
+        let mut keys = inner.keys.at(now).await?;
+        if keys.find(&compact.kid).is_none() {
+            // It may be newer than old keys are, and then they tell nothing of the token.
+            keys = inner.keys.all_at(now).await?;
+        }
         let key = keys.find(&compact.kid).ok_or(JwtError::Denied)?;
         let claims = compact.signed_by(key).and_then(|claims| inner.check(&claims, now));
         let claims = claims.ok_or(JwtError::Denied)?;

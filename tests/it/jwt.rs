@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 
 use async_trait::async_trait;
 use aws_lc_rs::rand::SystemRandom;
@@ -696,9 +697,8 @@ impl Fetcher {
 impl Fetch for Fetcher {
     async fn fetch(&self) -> Result<Vec<u8>, FetchError> {
         self.count.fetch_add(1, Ordering::SeqCst);
-        if self.hangs.load(Ordering::SeqCst) {
-            std::future::pending::<()>().await;
-        }
+        let hangs = || self.hangs.load(Ordering::SeqCst);
+        std::future::poll_fn(|_| if hangs() { Poll::Pending } else { Poll::Ready(()) }).await;
         if self.broken.load(Ordering::SeqCst) {
             return Err(FetchError::other("unplugged"));
         }
@@ -806,9 +806,93 @@ fn keys_that_somebody_gave_up_to_fetch_are_fetched_by_the_next() {
     }
 }
 
+/// A service that held the keys of another issuer when this one took over, what fetches for it, and
+/// a text with this one's new key.
+fn before_a_rotation(mint: &Mint) -> (JwtVerifier, Arc<Fetcher>, String) {
+    let fetcher = Fetcher::of(&Mint::new());
+    let verifier = JwtVerifier::fetching(ISSUER, "us", Arc::clone(&fetcher))
+        .clock(Arc::clone(&mint.world.clock));
+    let text = mint.signed(&mint.header().to_string(), &mint.claims().to_string());
+    assert!(matches!(run(verifier.verify(&text)), Err(JwtError::Denied)), "not published");
+    *fetcher.json.lock().unwrap() = mint.issuer.keys().jwks(mint.world.now()).into_bytes();
+    // Fresh keys are all that there are.
+    mint.world.advance(TimeDelta::minutes(5) - micro());
+    assert!(matches!(run(verifier.verify(&text)), Err(JwtError::Denied)));
+    assert_eq!(fetcher.count(), 1);
+    mint.world.advance(micro());
+    (verifier, fetcher, text)
+}
+
+#[test]
+fn tokens_of_a_new_key_wait_together_for_the_keys() {
+    let mint = Mint::new();
+    let (verifier, fetcher, text) = before_a_rotation(&mint);
+    let unknown = json!({"alg": "ES256", "typ": "at+jwt", "kid": "x"}).to_string();
+    let unknown = mint.signed(&unknown, &mint.claims().to_string());
+    fetcher.hangs.store(true, Ordering::SeqCst);
+    let mut waiting = [&text, &text, &text].map(|text| Box::pin(verifier.verify(text)));
+    let mut stranger = Box::pin(verifier.verify(&unknown));
+    for one in &mut waiting {
+        assert!(poll_once(one).is_pending());
+    }
+    assert!(poll_once(&mut stranger).is_pending());
+    fetcher.hangs.store(false, Ordering::SeqCst);
+    for one in waiting {
+        assert!(run(one).is_ok());
+    }
+    assert!(matches!(run(stranger), Err(JwtError::Denied)), "the new keys lack it too");
+    assert_eq!(fetcher.count(), 2);
+
+    // If the one who fetches gives up, nobody who waits fetches instead.
+    let (verifier, fetcher, text) = before_a_rotation(&mint);
+    fetcher.hangs.store(true, Ordering::SeqCst);
+    let mut first = Box::pin(verifier.verify(&text));
+    let mut second = Box::pin(verifier.verify(&text));
+    assert!(poll_once(&mut first).is_pending() && poll_once(&mut second).is_pending());
+    drop(first);
+    assert!(matches!(run(second), Err(JwtError::Keys(KeysError::Fetch(_)))));
+    assert_eq!(fetcher.count(), 2);
+    fetcher.hangs.store(false, Ordering::SeqCst);
+    assert!(run(verifier.verify(&text)).is_ok());
+    assert_eq!(fetcher.count(), 3);
+}
+
+#[test]
+fn a_new_key_that_cannot_be_fetched_is_an_outage_and_no_denial() {
+    let mint = Mint::new();
+    let (verifier, fetcher, text) = before_a_rotation(&mint);
+    fetcher.broken.store(true, Ordering::SeqCst);
+    for _ in 0..100 {
+        assert!(matches!(run(verifier.verify(&text)), Err(JwtError::Keys(KeysError::Fetch(_)))));
+    }
+    assert_eq!(fetcher.count(), 2, "none that the token causes");
+    // What needs no key is denied as ever.
+    assert!(matches!(run(verifier.verify("eyJhbGciOiJub25lIn0.e30.")), Err(JwtError::Denied)));
+    fetcher.broken.store(false, Ordering::SeqCst);
+    mint.world.advance(TimeDelta::minutes(1));
+    assert!(run(verifier.verify(&text)).is_ok());
+
+    // Those who waited for a failure are told the same as who fetched.
+    let (verifier, fetcher, text) = before_a_rotation(&mint);
+    fetcher.hangs.store(true, Ordering::SeqCst);
+    fetcher.broken.store(true, Ordering::SeqCst);
+    let mut waiting = [&text, &text].map(|text| Box::pin(verifier.verify(text)));
+    for one in &mut waiting {
+        assert!(poll_once(one).is_pending());
+    }
+    fetcher.hangs.store(false, Ordering::SeqCst);
+    for one in waiting {
+        assert!(matches!(run(one), Err(JwtError::Keys(KeysError::Fetch(_)))));
+    }
+    assert_eq!(fetcher.count(), 2);
+}
+
 #[cfg(feature = "oauth")]
 mod endpoints {
     use super::*;
+    use hallpass::Event;
+    use hallpass::oauth::OAuthBuilder;
+
     use crate::http_support::written;
     use crate::oauth_support::{Server, b_with, form, post};
 
@@ -878,6 +962,45 @@ mod endpoints {
         run(server.world.hallpass.resume(&subject.token.id)).unwrap();
         assert!(server.world.accepts(&subject));
         assert_eq!(server.introspect_as("billing", &own).json(), json!({"active": false}));
+    }
+
+    #[test]
+    fn the_lifetime_of_a_jwt_is_set_before_its_keys_or_after() {
+        type Order = fn(OAuthBuilder, [KeyRing; 2]) -> OAuthBuilder;
+        const LIVES: TimeDelta = TimeDelta::minutes(2);
+        let ring = || KeyRing::new(SigningKey::generate(Algorithm::EdDsa).unwrap().0);
+        let orders: [Order; 3] = [
+            |builder, [keys, _]| builder.jwt(keys).jwt_lifetime(LIVES),
+            |builder, [keys, _]| builder.jwt_lifetime(LIVES).jwt(keys),
+            |builder, [old, keys]| builder.jwt(old).jwt_lifetime(LIVES).jwt(keys),
+        ];
+        for (index, order) in orders.into_iter().enumerate() {
+            let server = Server::with(|_| {}, |builder| order(builder, [ring(), ring()]));
+            let body = b_with(&server.ok(), &[("requested_token_type", JWT)]);
+            assert_eq!(server.token(post(), body).json()["expires_in"], 120, "{index}");
+        }
+        // Without keys there is still no JWT.
+        let server = Server::with(|_| {}, |builder| builder.jwt_lifetime(LIVES));
+        let body = b_with(&server.ok(), &[("requested_token_type", JWT)]);
+        server.token(post(), body).is_error("invalid_request");
+    }
+
+    #[test]
+    fn a_jwt_that_is_revoked_is_no_failed_use() {
+        let (server, _) = server();
+        let body = b_with(&server.ok(), &[("requested_token_type", JWT)]);
+        let text = server.token(post(), body).text_of("access_token");
+        let denials = |text: &str| {
+            server.world.events.take();
+            assert_eq!(server.revoke(post(), form(&[("token", text)])).status, 200);
+            let events = server.world.events.take();
+            let denied = events.iter().filter(|event| matches!(event, Event::Denied { .. }));
+            (denied.count(), events.len())
+        };
+        let forged = format!("{}AAAA", &text[..text.len() - 4]);
+        assert_eq!(denials(&forged), (1, 1));
+        assert_eq!(denials(&text), (0, 1), "its revocation alone");
+        assert_eq!(denials(&text), (0, 0), "it has ended already");
     }
 
     #[test]
