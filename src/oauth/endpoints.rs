@@ -71,6 +71,8 @@ impl OAuth {
             refreshes: false,
             #[cfg(feature = "jwt")]
             jwt: None,
+            #[cfg(feature = "jwt")]
+            jwt_lifetime: None,
         }
     }
 
@@ -154,7 +156,9 @@ pub struct OAuthBuilder {
     default_audience: Vec<String>,
     refreshes: bool,
     #[cfg(feature = "jwt")]
-    jwt: Option<JwtIssuer>,
+    jwt: Option<KeyRing>,
+    #[cfg(feature = "jwt")]
+    jwt_lifetime: Option<TimeDelta>,
 }
 
 impl OAuthBuilder {
@@ -172,7 +176,7 @@ impl OAuthBuilder {
         self
     }
 
-    /// Limits what a token for this audience can be granted. The audience must be one that
+    /// Limits what a token for this audience can be granted, beside what every token has. The audience must be one that
     /// policy names in [`exchange_audiences`](crate::Policy::exchange_audiences); one without
     /// limit can be granted whatever the presented token grants.
     #[must_use]
@@ -209,15 +213,16 @@ impl OAuthBuilder {
     #[cfg(feature = "jwt")]
     #[must_use]
     pub fn jwt(mut self, keys: KeyRing) -> Self {
-        self.jwt = Some(JwtIssuer::new(self.issuer.clone(), keys));
+        self.jwt = Some(keys);
         self
     }
 
-    /// How long a JWT lives, at most 60 minutes; 10 unless given.
+    /// How long a JWT lives, at most 60 minutes; 10 unless given. It can be said before
+    /// [`jwt`](Self::jwt) or after it, and says nothing without.
     #[cfg(feature = "jwt")]
     #[must_use]
     pub fn jwt_lifetime(mut self, lifetime: TimeDelta) -> Self {
-        self.jwt = self.jwt.map(|issuer| issuer.lifetime(lifetime));
+        self.jwt_lifetime = Some(lifetime);
         self
     }
 
@@ -257,6 +262,14 @@ impl OAuthBuilder {
         };
         let brand = self.hallpass.brand().as_str();
         let basic = HeaderValue::try_from(format!("Basic realm=\"{brand}\", charset=\"UTF-8\""));
+        #[cfg(feature = "jwt")]
+        let jwt = self.jwt.map(|keys| {
+            let issuer = JwtIssuer::new(self.issuer.clone(), keys);
+            match self.jwt_lifetime {
+                Some(lifetime) => issuer.lifetime(lifetime),
+                None => issuer,
+            }
+        });
         let mut inner = Inner {
             basic: basic.map_err(|_| OAuthError::Issuer)?,
             hallpass: self.hallpass,
@@ -266,7 +279,7 @@ impl OAuthBuilder {
             default_audience: self.default_audience,
             refreshes: self.refreshes,
             #[cfg(feature = "jwt")]
-            jwt: self.jwt,
+            jwt,
             paths,
             metadata: Bytes::new(),
         };

@@ -34,7 +34,10 @@ impl Inner {
         }
         let reason = RevocationReason::Requested;
         #[cfg(feature = "jwt")]
-        self.revoke_jwt(text, client.as_ref(), reason).await?;
+        if self.revoke_jwt(text, client.as_ref(), reason).await? {
+            // Looked up as an opaque text too, it would be reported as a malformed one.
+            return Ok(nothing());
+        }
         match client.filter(super::Client::is_confidential) {
             // Having the secret is enough, whoever it is.
             None => self.hallpass.revoke_text(text, reason).await?,
@@ -57,22 +60,22 @@ impl Inner {
         matches!(parts, 3 | 5) && header.is_some_and(|header| header.contains_key("alg"))
     }
 
-    /// Revokes the record of a JWT, on the same terms.
+    /// Revokes the record of a JWT, on the same terms. Tells whether the text is one.
     #[cfg(feature = "jwt")]
     async fn revoke_jwt(
         &self,
         text: &str,
         client: Option<&super::Client>,
         reason: RevocationReason,
-    ) -> Result<(), Refusal> {
+    ) -> Result<bool, Refusal> {
         let Some(issuer) = &self.jwt else {
-            return Ok(());
+            return Ok(false);
         };
         let Some(id) = issuer.recognise(text, self.hallpass.now()) else {
-            return Ok(());
+            return Ok(false);
         };
         let client = client.filter(|client| client.is_confidential()).map(super::Client::id);
         self.hallpass.revoke_vouched(&id, client, reason).await?;
-        Ok(())
+        Ok(true)
     }
 }
