@@ -25,26 +25,25 @@ const MAX_CHECKED: usize = 64;
 /// Longest name of a thing, in characters.
 const MAX_RESOURCE_LEN: usize = 256;
 
-/// Answers whoever presents a token.
-///
-/// # Errors
-/// [`Failure`] if the request is not as it must be. What is wrong with the token is the boundary's
-/// to say, and is a response.
+/// Answers whoever presents a token. What is wrong with the token is the boundary's to say.
 pub(super) async fn respond(
     api: &Inner,
     operation: Operation,
     mut head: Parts,
     body: &[u8],
     peer: Option<IpAddr>,
-) -> Answered {
+) -> Response<Bytes> {
     let found = api.boundary.find(&mut head);
     let asked = Presented { api, head: &head, found: &found, peer };
-    match operation {
+    let answered = match operation {
         Operation::RotateOwn => asked.rotate(body).await,
         Operation::RevokeOwn => asked.revoke().await,
         Operation::CheckOwn => asked.check(body).await,
         _ => asked.own().await,
-    }
+    };
+    let mut response = answered.unwrap_or_else(|failure| api.refuse(failure));
+    api.boundary.duties(&found).apply(response.headers_mut());
+    response
 }
 
 struct Presented<'a> {
@@ -116,12 +115,7 @@ impl Presented<'_> {
     async fn admitted(&self, respond: impl FnOnce(&Verified) -> Answered) -> Answered {
         let any = Some(&self.api.any_token);
         match self.api.boundary.admit_found(self.found, self.head, any, self.peer).await {
-            Ok(admitted) => {
-                let (token, duties) = admitted.into_parts();
-                let mut response = respond(&token)?;
-                duties.apply(response.headers_mut());
-                Ok(response)
-            }
+            Ok(admitted) => respond(admitted.verified()),
             Err(rejection) => Ok(rejection.into_response()),
         }
     }

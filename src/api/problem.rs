@@ -158,8 +158,9 @@ impl Failure {
         Self::from(Code::InvalidQuery).errors(errors)
     }
 
-    /// What is wrong with single members.
-    pub(super) fn errors(mut self, errors: Vec<FieldProblem>) -> Self {
+    /// What is wrong with single members. The first 64 are told.
+    pub(super) fn errors(mut self, mut errors: Vec<FieldProblem>) -> Self {
+        errors.truncate(MAX_ERRORS);
         self.more.errors = errors;
         self
     }
@@ -223,6 +224,8 @@ pub(super) fn parameter(name: &str, code: &str, detail: impl ToString) -> FieldP
     }
 }
 
+/// Most problems of single members that one response tells.
+const MAX_ERRORS: usize = 64;
 /// Longest sentence, in characters.
 const MAX_SENTENCE: usize = 300;
 

@@ -12,15 +12,23 @@ use crate::wire::{FieldProblem, Filter, ListQuery, Sort};
 /// Longest text and shortest text to search for, in characters.
 const SEARCH: std::ops::RangeInclusive<usize> = 2..=100;
 
+/// Most parameters of a query. There are fewer names.
+const MAX_PARAMETERS: usize = 32;
+
 /// Reads the query of a list. Unknown and repeated parameters are refused.
 ///
 /// # Errors
 /// The [`Failure`] names every parameter that is not as it must be.
 pub(super) fn read(query: Option<&str>) -> Result<ListQuery, Failure> {
+    let query = query.unwrap_or_default().as_bytes();
+    if pairs(query).nth(MAX_PARAMETERS).is_some() {
+        let detail = format!("a query has at most {MAX_PARAMETERS} parameters");
+        return Err(Failure::query(vec![parameter("", "out-of-range", detail)]));
+    }
     let mut asked = ListQuery::default();
     let mut errors = Vec::new();
     let mut seen = Vec::new();
-    for pair in pairs(query.unwrap_or_default().as_bytes()) {
+    for pair in pairs(query) {
         let pair = pair.filter(|(name, value)| is_clean(name) && is_clean(value));
         let Some((name, value)) = pair else {
             errors.push(parameter("", "malformed", "the query is not percent-encoded UTF-8"));

@@ -73,29 +73,29 @@ impl Api {
         let inner = &*self.0;
         let answered = match inner.route(&head, body) {
             Ok((route, None)) if route.access == Access::Token => {
-                own::respond(inner, route.operation, head, body, peer).await
+                Ok(own::respond(inner, route.operation, head, body, peer).await)
             }
             Ok((route, id)) => inner.serve(route, &head, body, id).await,
             Err(failure) => Err(failure),
         };
-        answered.unwrap_or_else(|failure| self.refuse(failure))
+        answered.unwrap_or_else(|failure| inner.refuse(failure))
     }
 
     /// The response to a body that was too long to be read to its end. Bodies longer than
     /// [`MAX_BODY_LEN`] need not be.
     #[must_use]
     pub fn too_large(&self) -> Response<Bytes> {
-        self.refuse(Code::BodyTooLarge.into())
-    }
-
-    fn refuse(&self, failure: Failure) -> Response<Bytes> {
-        failure.into_response(self.0.hallpass().brand().as_str())
+        self.0.refuse(Code::BodyTooLarge.into())
     }
 }
 
 impl Inner {
     pub(super) fn hallpass(&self) -> &Hallpass {
         self.host.hallpass()
+    }
+
+    pub(super) fn refuse(&self, failure: Failure) -> Response<Bytes> {
+        failure.into_response(self.hallpass().brand().as_str())
     }
 
     /// A path of the host, for `Location`.

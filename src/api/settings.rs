@@ -14,6 +14,9 @@ use crate::wire::{self, FieldProblem};
 
 type Problems = Vec<FieldProblem>;
 
+/// Most scopes, presets, resources or networks: as many as a token can have.
+const MAX_LISTED: usize = 64;
+
 /// What to make.
 pub(super) enum Wanted {
     New(Box<Issue>),
@@ -147,12 +150,21 @@ fn name(text: &str, problems: &mut Problems) {
     }
 }
 
+/// Whether a list is looked at. Of one that is too long nothing else is told.
+fn is_bounded<T>(pointer: &str, list: &[T], problems: &mut Problems) -> bool {
+    let bounded = list.len() <= MAX_LISTED;
+    if !bounded {
+        problems.push(member(pointer, "out-of-range", format!("at most {MAX_LISTED}")));
+    }
+    bounded
+}
+
 fn scopes(
     asked: Option<Vec<String>>,
     hallpass: &Hallpass,
     problems: &mut Problems,
 ) -> Option<Vec<String>> {
-    let asked = asked?;
+    let asked = asked.filter(|asked| is_bounded("/scopes", asked, problems))?;
     if asked.is_empty() {
         problems.push(member("/scopes", "missing", "ask for at least one scope"));
     }
@@ -174,7 +186,7 @@ fn presets(
     hallpass: &Hallpass,
     problems: &mut Problems,
 ) -> Option<Vec<String>> {
-    let asked = asked?;
+    let asked = asked.filter(|asked| is_bounded("/presets", asked, problems))?;
     if asked.is_empty() {
         problems.push(member("/presets", "missing", "ask for at least one preset"));
     }
@@ -191,6 +203,9 @@ fn resources(asked: Option<wire::Resources>, problems: &mut Problems) -> Option<
         wire::Resources::All(_) => return Some(Resources::All),
         wire::Resources::Listed(names) => names,
     };
+    if !is_bounded("/resources", &names, problems) {
+        return None;
+    }
     let before = problems.len();
     for (index, name) in names.iter().enumerate() {
         if let Err(error) = name.parse::<ResourcePattern>() {
@@ -214,6 +229,9 @@ fn networks(asked: Option<wire::Networks>, problems: &mut Problems) -> Option<Op
         wire::Networks::Anywhere(_) => return Some(None),
         wire::Networks::Listed(texts) => texts,
     };
+    if !is_bounded("/networks", &texts, problems) {
+        return None;
+    }
     let mut networks = Vec::new();
     for (index, text) in texts.iter().enumerate() {
         match text.parse::<IpNet>() {

@@ -166,6 +166,12 @@ impl Boundary {
         issuer.recognise(text, self.0.hallpass.now())
     }
 
+    /// What must be on every response to a request in which a token was sought.
+    #[cfg(feature = "api")]
+    pub(crate) fn duties(&self, found: &Found) -> Duties {
+        self.0.duties(found.in_uri)
+    }
+
     /// The refusal of the token that was found.
     #[cfg(feature = "api")]
     pub(crate) fn denied(&self, found: &Found) -> Rejection {

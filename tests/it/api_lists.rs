@@ -133,6 +133,12 @@ fn a_query_is_read_to_the_letter() {
         assert_eq!(refused.problem(), (400, "invalid-query"), "{query}");
         assert_eq!(refused.wrong(), [wrong], "{query}");
     }
+    // The first that is too many is the one problem.
+    let many = |count: usize| (0..count).map(|n| format!("&a{n}=")).collect::<String>();
+    assert_eq!(list(&site, &many(32)).wrong().len(), 32);
+    let refused = list(&site, &many(33));
+    assert_eq!((refused.problem(), refused.wrong()), ((400, "invalid-query"), vec![""]));
+    assert_eq!(names(&list(&site, &format!("limit=1{}", "&".repeat(100)))).len(), 1);
     let both = list(&site, "limit=0&sort=x");
     assert_eq!(both.wrong(), ["limit", "sort"]);
     assert_eq!(names(&list(&site, "&&limit=1&")).len(), 1);

@@ -6,11 +6,12 @@ use axum::Router;
 use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use chrono::TimeDelta;
 use hallpass::api::Api;
 use hallpass::{Boundary, Exchange, Sources};
-use http::Request;
 use http::request::Builder;
+use http::{Request, Response};
 use http_body_util::BodyExt;
 use serde_json::json;
 use tower::ServiceExt;
@@ -202,6 +203,67 @@ fn a_stored_password_is_not_used_by_another_site() {
     assert_eq!(send("GET", "", "same-origin"), 200);
     assert_eq!(send("POST", "/rotate", "same-origin"), 201);
     assert_eq!(send("DELETE", "", "none"), 204);
+}
+
+/// R94.
+#[test]
+fn every_answer_names_every_header_that_a_token_may_be_in() {
+    let site = Site::new();
+    let sources = Sources::bearer().header("private-token").danger_query("access_token");
+    let boundary = Boundary::builder(site.world.hallpass.clone()).sources(sources);
+    let api = Api::builder(site.host.clone()).mounted_at("/pat");
+    let api = api.boundary(boundary.build().unwrap()).build().unwrap();
+    let issued = site.world.token("ci");
+    let send = |method: &str, path: &str, token: Option<&str>, body: &str| {
+        let request = Request::builder().method(method).uri(format!("/pat/self{path}"));
+        let request = request.header("content-type", "application/json");
+        let request =
+            token.iter().fold(request, |request, token| request.header("private-token", *token));
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        run(api.respond(head, body.as_bytes(), None))
+    };
+    let lines = |response: &Response<Bytes>, name: &str| {
+        let lines = response.headers().get_all(name).iter();
+        lines.map(|line| line.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let mut text = issued.plain.expose().to_owned();
+    for (method, path, token, body, status) in [
+        ("GET", "", true, "", 200),
+        ("POST", "/check", true, "{}", 200),
+        ("POST", "/check", true, "{", 400),
+        ("POST", "/check", true, r#"{"scopes":["nothing"]}"#, 400),
+        ("POST", "/rotate", true, "{", 400),
+        ("POST", "/rotate", true, r#"{"expires_at":"never"}"#, 400),
+        ("POST", "/rotate", true, r#"{"overlap_seconds":0}"#, 201),
+        ("POST", "/rotate", false, "{}", 401),
+        ("GET", "", false, "", 401),
+        ("DELETE", "", false, "", 401),
+        ("DELETE", "", true, "", 204),
+        ("GET", "", true, "", 401),
+        ("POST", "/check", true, "{}", 401),
+    ] {
+        let response = send(method, path, token.then_some(&*text), body);
+        assert_eq!(response.status(), status, "{method} {path} {body}");
+        let vary = lines(&response, "vary").concat().to_lowercase();
+        for name in ["authorization", "private-token"] {
+            assert!(vary.contains(name), "{method} {path} {body}: {vary}");
+        }
+        assert_eq!(lines(&response, "cache-control"), ["no-store"], "{method} {path} {body}");
+        assert!(lines(&response, "referrer-policy").is_empty());
+        if status == 201 {
+            let json: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+            text = json["secret"].as_str().unwrap().to_owned();
+        }
+    }
+    // One in the query is kept from whatever keeps URIs, also where none is taken from there.
+    let issued = site.world.token("query");
+    let query = format!("?access_token={}", issued.plain.expose());
+    for (method, status) in [("GET", 200), ("DELETE", 400)] {
+        let response = send(method, &query, None, "");
+        assert_eq!(response.status(), status, "{method}");
+        assert_eq!(lines(&response, "cache-control"), ["private, no-store"], "{method}");
+        assert_eq!(lines(&response, "referrer-policy"), ["no-referrer"], "{method}");
+    }
 }
 
 #[test]

@@ -245,6 +245,38 @@ fn everything_that_is_wrong_is_told_at_once() {
     );
 }
 
+#[test]
+fn a_list_that_is_too_long_is_one_problem() {
+    let site = Site::confirmed();
+    let path = format!("/tokens/{}", site.issue("alice", "b").token.id);
+    let edit = |body: &Value| site.send(patch("alice.1", &path, 1), body.to_string());
+    let ask = |body: &Value| [create(&site, body), edit(body)];
+    // As much as a body can hold: 60 KiB of empty scopes.
+    for refused in ask(&json!({ "name": "a", "scopes": vec![""; 20 * 1024] })) {
+        assert_eq!(refused.problem(), (400, "invalid-body"));
+        assert_eq!(refused.wrong(), ["/scopes"]);
+        assert!(refused.text.len() < 1024, "{}", refused.text);
+    }
+    for member in ["scopes", "presets", "resources", "networks"] {
+        let body = |count| json!({ "name": "a", "presets": ["CI"], member: vec!["\0"; count] });
+        for refused in ask(&body(65)) {
+            assert_eq!(refused.wrong(), [format!("/{member}")]);
+        }
+        for refused in ask(&body(64)) {
+            assert_eq!(refused.wrong().len(), 64, "{member}");
+            assert!(refused.wrong().contains(&&*format!("/{member}/63")));
+        }
+    }
+    // More problems than that are not told.
+    let body = json!({ "name": "", "scopes": vec![""; 64], "networks": vec![""; 64] });
+    for refused in ask(&body) {
+        assert_eq!(refused.wrong().len(), 64);
+    }
+    let networks: Vec<_> = (0..64).map(|n| format!("10.0.{n}.0/24")).collect();
+    let full = json!({ "name": "a", "scopes": ["repo:read"], "networks": networks });
+    assert_eq!(create(&site, &full).status, 201);
+}
+
 /// C128 to C133.
 #[test]
 fn times_have_one_reading() {
