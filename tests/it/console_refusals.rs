@@ -1,10 +1,13 @@
 //! What the console refuses, and that nothing happened then.
 
+use async_trait::async_trait;
 use chrono::TimeDelta;
-use hallpass::Issue;
+use hallpass::host::{Confirmation, HostOutage, SignedIn};
+use hallpass::{Issue, Timestamp};
+use http::request::Parts;
 
 use crate::console_support::{App, Ask, at, escape};
-use crate::world::{Fault, Step, micro};
+use crate::world::{Fault, Step, World, micro};
 
 fn fields() -> Vec<(&'static str, &'static str)> {
     vec![("name", "ci"), ("expiry", "30"), ("scope", "repo:read"), ("key", "k")]
@@ -125,6 +128,46 @@ fn without_a_recent_confirmation_the_form_is_kept_and_the_password_asked_for() {
     let made = app.world.all().into_iter().find(|token| token.name.as_str() == hostile).unwrap();
     assert_eq!(made.scopes.iter().count(), 2);
     assert_eq!(made.description.as_deref(), Some("a\nb"));
+}
+
+/// Confirmation on a page of the host, where nobody has been yet.
+#[derive(Debug)]
+struct Elsewhere;
+
+#[async_trait]
+impl Confirmation for Elsewhere {
+    async fn confirmed_at(&self, _: &Parts, _: &SignedIn) -> Result<Option<Timestamp>, HostOutage> {
+        Ok(None)
+    }
+
+    async fn confirm(
+        &self,
+        _: &Parts,
+        _: &SignedIn,
+        _: &str,
+        _: Timestamp,
+    ) -> Result<bool, HostOutage> {
+        Ok(false)
+    }
+
+    fn page(&self) -> Option<&str> {
+        Some("/passkey")
+    }
+}
+
+#[test]
+fn whoever_goes_on_without_the_other_page_is_told_so() {
+    let app = App::confirming(World::new(), Elsewhere, |console| console);
+    let mut sent = fields();
+    let asked = app.post("u1-1", &at("/new"), &sent).expect(&app, 403);
+    assert!(asked.has("href=\"/passkey\"") && !asked.has("type=\"password\""));
+    assert!(!asked.has("You have not confirmed yet"), "{}", asked.body);
+    let carried = asked.carried();
+    sent = carried.iter().map(|(name, value)| (&**name, &**value)).collect();
+    let again = app.post("u1-1", &at("/new"), &sent).expect(&app, 403);
+    assert!(again.has("You have not confirmed yet"), "{}", again.body);
+    assert_eq!(again.carried(), carried);
+    assert!(app.world.all().is_empty());
 }
 
 #[test]

@@ -89,7 +89,7 @@ impl App {
         Self::confirming(World::new(), Out, |console| console)
     }
 
-    fn confirming(
+    pub(crate) fn confirming(
         world: World,
         confirmation: impl Confirmation,
         change: impl FnOnce(ConsoleBuilder) -> ConsoleBuilder,
