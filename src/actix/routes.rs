@@ -11,6 +11,10 @@ use crate::credential::{Boundary, Requirement, RouteError};
 
 /// Routes that all say what they ask for. Cheap to clone: the `App` of each worker, or a scope in
 /// it, takes one as a service.
+///
+/// A path answers 405 to a method that it lacks. That answer has no `Allow`, which RFC 9110 section
+/// 15.5.6 asks for: a [`Route`] does not tell its methods. An app that needs one adds a route of its
+/// own for the other methods.
 #[derive(Debug, Clone)]
 pub struct GuardedRoutes(Arc<[Path]>);
 
@@ -62,7 +66,7 @@ pub struct GuardedRoutesBuilder {
 impl GuardedRoutesBuilder {
     /// Adds a route, which each worker makes for itself. Two routes on one path may differ by
     /// method; a method that the path lacks is refused by the requirement of its first route, else
-    /// 405. What is wrong with a requirement is told by [`build`](Self::build).
+    /// 405 without `Allow`. What is wrong with a requirement is told by [`build`](Self::build).
     #[must_use]
     pub fn route(
         mut self,
