@@ -583,8 +583,11 @@ mod tests {
                 Value::Free(_) => Value::Number(0),
                 Value::Text(_) if column == "digest" || column == "superseded" => continue,
                 Value::Text(_) if column == "scopes" => {
-                    spoiled[place] = Value::Text(Some("repo:read \" ".to_owned()));
-                    assert_eq!(read(&spoiled).unwrap().token.scopes, ScopeList::default());
+                    let unread = Value::Text(Some("repo:read \" ".to_owned()));
+                    for unread in [unread, Value::Text(None), Value::Number(0)] {
+                        spoiled[place] = unread;
+                        assert_eq!(read(&spoiled).unwrap().token.scopes, ScopeList::default());
+                    }
                     continue;
                 }
                 Value::Text(_) => Value::Text(Some("\u{fffd}".to_owned())),

@@ -303,6 +303,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn as_many_ask_at_a_time_as_may_lead() {
+        for leaders in [1, 4] {
+            let (finder, gate) = (Finder::new(leaders), Gate::new(false));
+            let mut findings: Vec<Finding<'_>> =
+                (0..6).map(|number| find(&finder, &gate, number)).collect();
+            start(&mut findings);
+            assert_eq!(gate.asked(), vec![1; leaders]);
+            gate.open.add_permits(100);
+            assert!(finish(findings).await.into_iter().all(|found| found.unwrap().is_some()));
+            assert_eq!(finder.queue().leading, 0);
+        }
+    }
+
+    #[tokio::test]
     async fn a_dropped_caller_strands_nobody() {
         // Which callers go away, and after how many answers.
         for gone in [&[0, 1][..], &[2], &[0, 2, 4], &[1, 3], &[0, 1, 2, 3, 4, 5, 6]] {

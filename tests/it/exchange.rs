@@ -99,6 +99,9 @@ fn a_limit_leaves_what_every_token_has_and_nothing_else() {
         assert!(granted.grants("repo:read") && granted.grants("profile"));
         assert!(!granted.grants("hooks"));
     }
+    // What is not asked for is listed whole.
+    let child = exchange(&world, &parent, Exchange::new().at_most(limit)).unwrap();
+    assert!(child.token.scopes.contains("repo:read") && child.token.scopes.contains("profile"));
     let wider = exchange(&world, &parent, Exchange::new().scopes(["hooks"]).at_most(limit));
     assert!(matches!(wider, Err(ExchangeError::Wider { .. })), "{wider:?}");
     // What every token has is no reason for one that has nothing else.

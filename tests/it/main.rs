@@ -61,6 +61,10 @@ mod http_tower;
 mod issue;
 #[cfg(feature = "jwt")]
 mod jwt;
+#[cfg(all(feature = "jwt", feature = "oauth"))]
+mod jwt_endpoints;
+#[cfg(feature = "jwt")]
+mod jwt_keys;
 mod leak;
 #[cfg(feature = "tokio")]
 mod limited;
